@@ -1,0 +1,19 @@
+//! What is wanted, what is, and what follows from it: ordinary synchronous code.
+//!
+//! Architecture invariant: nothing here is `async`, reads a clock, a file or the network, draws a
+//! random number or writes a log. Time comes in as a value. A test parses these files and says so.
+
+pub mod container;
+pub mod desired;
+pub mod diagnostic;
+pub mod event;
+pub mod fingerprint;
+pub mod instance;
+pub mod name;
+pub mod outcome;
+pub mod policy;
+pub mod record;
+pub mod source;
+pub mod task;
+pub mod template;
+pub mod time;

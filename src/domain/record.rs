@@ -1,0 +1,114 @@
+//! What the current-state DB says of one task.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::Fingerprint;
+use super::instance::{Instance, Seat, Uid};
+use super::name::TaskName;
+use super::source::Place;
+use super::task::Task;
+use super::time::{Mono, Timestamp};
+
+/// How many revisions are kept, besides the last ready one.
+pub const REVISIONS_KEPT: usize = 10;
+
+/// What the current-state DB says of one task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Who it is and what was accepted last.
+    pub head: Head,
+    /// What rollouts were made from, by number.
+    pub revisions: BTreeMap<u32, Revision>,
+    /// Its instances, those that ended and are still kept included, by seat.
+    pub instances: BTreeMap<Seat, Instance>,
+    /// When this process saw the present rollout begin, or get further.
+    pub progressed_at: Mono,
+    /// The last rejected pull of the present rollout, in this process.
+    pub pull: PullTrouble,
+}
+
+/// What came of the pulls of the present rollout. Not kept over a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PullTrouble {
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the last was seen.
+    pub at: Mono,
+    /// What the engine said.
+    pub message: Option<String>,
+}
+
+/// A task without its revisions and instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// What it is called.
+    pub name: TaskName,
+    /// Its uid.
+    pub uid: Uid,
+    /// Counts the accepted changes of its spec, from 1.
+    pub generation: u64,
+    /// What was accepted last.
+    pub task: Task,
+    /// Where that stands.
+    pub place: Place,
+    /// The generation that is not tried again, if the last rollout failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+    /// When it was first accepted.
+    pub created_at: Timestamp,
+}
+
+/// A generation that failed and is not tried again until the manifest changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// Which.
+    pub generation: u64,
+    /// Its revision.
+    pub revision: u32,
+    /// A reason of the condition `Ready` or `Progressing`.
+    pub reason: String,
+    /// What happened, in a sentence.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a rollout is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// Counted from 1; never used twice for one uid.
+    pub number: u32,
+    /// The generation that made it.
+    pub generation: u64,
+    /// What its containers are made of.
+    pub fingerprint: Fingerprint,
+    /// The task as it was then.
+    pub task: Task,
+    /// The id of the image (`sha256:…`) that its name meant when the rollout began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<String>,
+    /// All instances that were wanted of it were once up at the same time.
+    #[serde(default)]
+    pub ready: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Record {
+    /// A task that was accepted for the first time.
+    #[must_use]
+    pub fn accepted(head: Head, now: Mono) -> Self {
+        Self {
+            head,
+            revisions: BTreeMap::new(),
+            instances: BTreeMap::new(),
+            progressed_at: now,
+            pull: PullTrouble::default(),
+        }
+    }
+}

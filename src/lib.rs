@@ -1,0 +1,9 @@
+//! evenkeel keeps a Docker host as a directory of YAML says.
+
+pub mod db;
+pub mod domain;
+pub mod manifest;
+pub mod metrics;
+pub mod queue;
+pub mod runtime;
+pub mod watch;

@@ -1,0 +1,1 @@
+//! Plain counters, handed in; used by all below.

@@ -1,0 +1,1 @@
+//! A directory to a snapshot.
