@@ -1,0 +1,9 @@
+//! What needs no engine: stories on real directories and the simulated engine.
+#![allow(clippy::pedantic, clippy::unwrap_used, missing_docs)]
+
+mod db;
+mod manifest;
+mod queue;
+mod schema;
+mod simulated;
+mod watch;
