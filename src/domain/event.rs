@@ -34,6 +34,33 @@ pub struct Event {
     pub message: String,
 }
 
+/// An [`Event`] as the rules word it: when, and of which task, its reader knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether somebody should look.
+    pub severity: Severity,
+    /// Of which instance.
+    pub seat: Option<Seat>,
+    /// A stable CamelCase word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Note {
+    /// Something that is as it should be.
+    #[must_use]
+    pub fn normal(seat: impl Into<Option<Seat>>, reason: &'static str, message: String) -> Self {
+        Self { severity: Severity::Normal, seat: seat.into(), reason, message }
+    }
+
+    /// Something that somebody should look at.
+    #[must_use]
+    pub fn warning(seat: impl Into<Option<Seat>>, reason: &'static str, message: String) -> Self {
+        Self { severity: Severity::Warning, seat: seat.into(), reason, message }
+    }
+}
+
 /// Whether somebody should look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {

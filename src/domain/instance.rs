@@ -96,9 +96,15 @@ pub struct Instance {
     /// A start of its container was sent to the engine.
     #[serde(default)]
     pub start_sent: bool,
+    /// The engine refuses it as long as its manifest is what it is.
+    #[serde(default)]
+    pub hopeless: bool,
     /// It was seen up for long enough to be relied on.
     #[serde(default)]
     pub proven: bool,
+    /// Why it was begun, in a sentence.
+    #[serde(default)]
+    pub because: String,
     /// Why its end was asked for, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<String>,
@@ -107,6 +113,9 @@ pub struct Instance {
     /// When its process began, as the engine says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// The start time of the engine under which it was last seen running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_under: Option<Timestamp>,
     /// When its process ended, as the engine says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,

@@ -4,16 +4,23 @@
 //! random number or writes a log. Time comes in as a value. A test parses these files and says so.
 
 pub mod container;
+pub mod decide;
 pub mod desired;
 pub mod diagnostic;
+pub mod enact;
 pub mod event;
+pub mod exclusive;
 pub mod fingerprint;
 pub mod instance;
 pub mod name;
 pub mod outcome;
+pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod settle;
 pub mod source;
 pub mod task;
 pub mod template;
 pub mod time;
+pub mod words;
+pub mod world;

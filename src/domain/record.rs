@@ -1,12 +1,14 @@
 //! What the current-state DB says of one task.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::fingerprint::Fingerprint;
 use super::instance::{Instance, Seat, Uid};
 use super::name::TaskName;
+use super::outcome::Cause;
 use super::source::Place;
 use super::task::Task;
 use super::time::{Mono, Timestamp};
@@ -25,19 +27,39 @@ pub struct Record {
     pub instances: BTreeMap<Seat, Instance>,
     /// When this process saw the present rollout begin, or get further.
     pub progressed_at: Mono,
-    /// The last rejected pull of the present rollout, in this process.
-    pub pull: PullTrouble,
+    /// What went wrong with the pulls of the present rollout, in this process.
+    pub pull_trouble: Option<Trouble>,
+    /// What went wrong last with the steps of an instance, in this process.
+    pub troubles: BTreeMap<Seat, Trouble>,
 }
 
-/// What came of the pulls of the present rollout. Not kept over a restart.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PullTrouble {
-    /// Failures in a row.
+/// Calls to the engine that failed, one after the other. Not kept over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// How many.
     pub failures: u32,
     /// When the last was seen.
     pub at: Mono,
+    /// Of what kind it was; `None`: its outcome is unknown.
+    pub cause: Option<Cause>,
     /// What the engine said.
-    pub message: Option<String>,
+    pub message: String,
+}
+
+impl Trouble {
+    /// One failure more, after those `before`.
+    #[must_use]
+    pub fn after(before: Option<&Self>, cause: Option<Cause>, message: String, at: Mono) -> Self {
+        let failures = before.map_or(0, |trouble| trouble.failures).saturating_add(1);
+        Self { failures, at, cause, message }
+    }
+
+    /// When the next try is due: after 1 s, doubled with each failure, 60 s at most.
+    #[must_use]
+    pub fn retry_at(&self) -> Mono {
+        let doublings = self.failures.saturating_sub(1).min(6);
+        self.at + Duration::from_secs((1 << doublings).min(60))
+    }
 }
 
 /// A task without its revisions and instances.
@@ -108,7 +130,8 @@ impl Record {
             revisions: BTreeMap::new(),
             instances: BTreeMap::new(),
             progressed_at: now,
-            pull: PullTrouble::default(),
+            pull_trouble: None,
+            troubles: BTreeMap::new(),
         }
     }
 }

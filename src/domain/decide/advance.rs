@@ -1,0 +1,288 @@
+//! The life of an instance that is wanted: written down, made, started, kept as it is meant to be.
+
+use std::time::Duration;
+
+use super::PROOF;
+use super::target::Target;
+use crate::domain::container::{Container, Details, Status, container_name, network_name};
+use crate::domain::exclusive;
+use crate::domain::instance::{ContainerId, Instance, Seat, State};
+use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
+use crate::domain::record::Revision;
+use crate::domain::task::{RestartPolicy, Task};
+use crate::domain::template::{Limits, MountSource, Resources};
+use crate::domain::world::{Seen, World};
+
+/// How often a port that something else listens at is tried again.
+const PORT_RETRY: Duration = Duration::from_secs(2);
+
+/// The next step of `instance`. It is not started before `after`, if there is one, has ended.
+pub fn advance(
+    world: &World,
+    plan: &mut Plan,
+    target: &Target,
+    instance: &Instance,
+    after: Option<Seat>,
+) {
+    let seat = instance.seat;
+    if let Some(step) = world.in_flight.get(&seat) {
+        plan.wait(Waiting::Step(seat, step));
+        return;
+    }
+    if let Some(why) = &instance.stopping {
+        super::retire::retire(world, plan, instance, Reason::Because(why.clone()));
+        return;
+    }
+    if let Some(trouble) = world.record.troubles.get(&seat)
+        && world.now.mono < trouble.retry_at()
+    {
+        plan.wait(Waiting::Retry {
+            seat,
+            message: trouble.message.clone(),
+            not_ours: trouble.cause == Some(crate::domain::outcome::Cause::NotOurs),
+            at: trouble.retry_at(),
+        });
+        return;
+    }
+    match instance.state {
+        State::Pending | State::Scheduled if instance.container.is_none() => {
+            make(world, plan, target, instance);
+        }
+        State::Pending | State::Scheduled => made(world, plan, target, instance, after),
+        State::Running => keep(world, plan, target, instance),
+        State::Completed | State::Failed => {}
+    }
+}
+
+/// Brings an instance to a container that is made.
+fn make(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
+    let seat = instance.seat;
+    if instance.state == State::Pending && instance.failures > 0 {
+        let at = instance.moved_at + jittered(target.task.backoff.delay(instance.failures), world);
+        if world.now.mono < at {
+            plan.wait(Waiting::BackOff { seat, failures: instance.failures, at });
+            return;
+        }
+    }
+    let revision = world.record.revisions.get(&instance.revision).unwrap_or(target.revision);
+    if !has_image(world, plan, revision) || rival_has_port(world, plan) {
+        return;
+    }
+    let template = &target.task.template;
+    let because = Reason::Because(instance.because.clone());
+    if !template.host_network && !world.network {
+        plan.step(seat, Step::MakeNetwork, because);
+        return;
+    }
+    let missing = template.mounts.iter().find_map(|mount| match &mount.source {
+        MountSource::Volume(name) => (!world.volumes.contains(name)).then_some(name),
+        MountSource::EngineVolume(_) | MountSource::HostPath { .. } | MountSource::Tmpfs { .. } => {
+            None
+        }
+    });
+    match missing {
+        Some(volume) => plan.step(seat, Step::MakeVolume(volume.clone()), because),
+        None => plan.step(seat, Step::Create, because),
+    }
+}
+
+/// Whether the image of a revision is there; if not, it is asked for.
+fn has_image(world: &World, plan: &mut Plan, revision: &Revision) -> bool {
+    if revision.image_id.is_some() {
+        return true;
+    }
+    let image = &revision.task.template.image;
+    let trouble = world.record.pull_trouble.as_ref();
+    match trouble.filter(|trouble| world.now.mono < trouble.retry_at()) {
+        Some(trouble) => plan.wait(Waiting::PullRetry {
+            image: image.clone(),
+            message: trouble.message.clone(),
+            at: trouble.retry_at(),
+        }),
+        None => {
+            plan.pull = Some(Pull {
+                image: image.clone(),
+                policy: revision.task.template.image_pull_policy,
+                revision: revision.number,
+            });
+            if world.pulling {
+                plan.wait(Waiting::Pulling(image.clone()));
+            }
+        }
+    }
+    false
+}
+
+/// Whether another task keeps a host port of this one.
+fn rival_has_port(world: &World, plan: &mut Plan) -> bool {
+    let rival = world.port_rivals.iter().find(|rival| {
+        rival.wants
+            && (rival.holds || (!we_hold(world, rival.port) && rival.task < world.record.head.name))
+    });
+    if let Some(rival) = rival {
+        plan.wait(Waiting::Port {
+            port: rival.port,
+            task: rival.task.clone(),
+            place: rival.place.clone(),
+            leaving: false,
+        });
+    }
+    rival.is_some()
+}
+
+/// Whether a running instance of this task is published at that port.
+fn we_hold(world: &World, port: u16) -> bool {
+    super::live(world).filter(|instance| instance.start_sent).any(|instance| {
+        let revision = world.record.revisions.get(&instance.revision);
+        revision.is_some_and(|revision| {
+            exclusive::fixed_ports(&revision.task.template).any(|(_, host)| host.port == port)
+        })
+    })
+}
+
+/// An instance with a container that has not been seen running.
+fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, after: Option<Seat>) {
+    let seat = instance.seat;
+    match world.seen(seat) {
+        Seen::Unknown | Seen::Absent => plan.wait(Waiting::Observation(seat)),
+        Seen::Present(container) => match container.status {
+            Status::Created => {
+                if let Some(other) = after {
+                    plan.wait(Waiting::Stopping(other));
+                } else if is_doubtful(target.task, instance) {
+                    // A start was sent and nothing came of it that could be seen. Taking the
+                    // container away makes sure that nothing will: it must run at most once.
+                    let why = "its start was sent, and it must not run twice".to_owned();
+                    plan.step(seat, Step::Remove(container.id.clone()), Reason::Drift(why));
+                } else if may_start(world, plan, target, instance)
+                    && !written(world, plan, target, instance)
+                {
+                    let because = Reason::Because(instance.because.clone());
+                    plan.step(seat, Step::Start(container.id.clone()), because);
+                }
+            }
+            Status::Running | Status::Paused | Status::Exited => {
+                plan.wait(Waiting::Observation(seat));
+            }
+            Status::Removing | Status::Other(_) => plan.wait(Waiting::Observation(seat)),
+        },
+    }
+}
+
+fn is_doubtful(task: &Task, instance: &Instance) -> bool {
+    task.restart_policy == RestartPolicy::Never && instance.start_sent
+}
+
+/// Whether the ports of an instance are free of others: of rivals that leave and of strangers.
+pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
+    if rival_has_port(world, plan) {
+        return false;
+    }
+    let ours_to_leave = super::live(world).any(|other| {
+        other.seat != instance.seat && other.start_sent && other.seat.slot == instance.seat.slot
+    });
+    if let Some(rival) = world.port_rivals.iter().find(|rival| rival.holds) {
+        if !ours_to_leave {
+            plan.wait(Waiting::Port {
+                port: rival.port,
+                task: rival.task.clone(),
+                place: rival.place.clone(),
+                leaving: true,
+            });
+        }
+        return ours_to_leave;
+    }
+    let busy = exclusive::fixed_ports(&target.task.template)
+        .map(|(_, host)| host.port)
+        .find(|port| world.busy_ports.contains(port) && !we_hold(world, *port));
+    if let Some(port) = busy {
+        plan.wait(Waiting::BusyPort(port, world.now.mono + PORT_RETRY));
+    }
+    busy.is_none()
+}
+
+/// Whether another instance writes a mount of this one.
+fn written(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
+    let me = (&world.record.head.name, instance.seat);
+    let wants: Vec<(String, bool)> = exclusive::written(world.worker, target.task).collect();
+    let clash = world.writers.iter().find(|writer| {
+        (&writer.task, writer.seat) != me
+            && wants.iter().any(|(key, shared)| *key == writer.mount && !(*shared && writer.shared))
+    });
+    if let Some(writer) = clash {
+        plan.wait(Waiting::Mount {
+            mount: writer.mount.clone(),
+            task: writer.task.clone(),
+            seat: writer.seat,
+        });
+    }
+    clash.is_some()
+}
+
+/// An instance that runs: proven after a while, and kept as it is meant to be.
+fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
+    let seat = instance.seat;
+    let Some(container) = world.container(seat) else { return };
+    if let Some((step, what)) = drift(world, target, seat, container) {
+        plan.step(seat, step, Reason::Drift(what));
+    }
+    if instance.proven || container.status != Status::Running {
+        return;
+    }
+    let at = instance.moved_at + proof(target.task);
+    if world.now.mono >= at {
+        plan.proven.push(seat);
+    } else {
+        plan.wait(Waiting::Proof(seat, at));
+    }
+}
+
+/// How long an instance of a task has to stay up before it is relied on.
+fn proof(task: &Task) -> Duration {
+    PROOF.max(Duration::from_secs(u64::from(task.update.min_ready_seconds)))
+}
+
+/// What somebody else changed of a running container, and the step that mends it.
+fn drift(
+    world: &World,
+    target: &Target,
+    seat: Seat,
+    container: &Container,
+) -> Option<(Step, String)> {
+    let id = || container.id.clone();
+    if container.status == Status::Paused {
+        return Some((Step::Unpause(id()), "it was paused".to_owned()));
+    }
+    let name = container_name(world.worker, &world.record.head.name, seat);
+    if container.name != name {
+        return Some((Step::Rename(id()), format!("it was renamed to {}", container.name)));
+    }
+    let details = container.details.as_ref()?;
+    let template = &target.task.template;
+    let network = network_name(world.worker, &world.record.head.name.namespace);
+    if !template.host_network && !details.networks.contains(&network) {
+        return Some((Step::Connect(id()), format!("it was cut off from network {network}")));
+    }
+    limits(id(), template.resources, details)
+}
+
+fn limits(id: ContainerId, wanted: Resources, details: &Details) -> Option<(Step, String)> {
+    let Limits { nano_cpus, memory, pids } = wanted.limits;
+    let has = details.limits;
+    let differ = [
+        nano_cpus.is_some() && nano_cpus != has.nano_cpus,
+        memory.is_some() && memory != has.memory,
+        pids.is_some() && pids != has.pids,
+    ];
+    differ.contains(&true).then(|| {
+        let text = |limits: &Limits| serde_json::to_string(limits).unwrap_or_default();
+        let what = format!("its limits are {}, wanted {}", text(&has), text(&wanted.limits));
+        (Step::Update(id, wanted), what)
+    })
+}
+
+/// A wait with a tenth more or less, so that many don't end at once.
+fn jittered(wait: Duration, world: &World) -> Duration {
+    let thousandth = u32::try_from(world.jitter % 201).unwrap_or(100);
+    wait * (900 + thousandth) / 1000
+}

@@ -1,0 +1,150 @@
+//! Every rule of behaviour: from what one look at a task sees to what is done about it.
+//!
+//! Rules, in the order they are asked: nothing is decided while the engine can't be asked; a task
+//! whose manifest is gone is taken down; a changed task becomes a revision; a revision that failed
+//! is gone back from; each slot gets its instance; what has ended is cleared away.
+
+mod advance;
+mod clear;
+mod job;
+mod retire;
+mod service;
+mod target;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::desired::Presence;
+use super::instance::{Instance, Seat};
+use super::plan::{FieldChange, Plan, Reason, Waiting};
+use super::task::Task;
+use super::world::World;
+use target::Choice;
+
+/// How long an instance without a readiness check has to stay up before it is relied on: most
+/// processes that can't run end within that time.
+pub const PROOF: Duration = Duration::from_secs(2);
+
+/// What is to be done about one task now.
+#[must_use]
+pub fn decide(world: &World) -> Plan {
+    let mut plan = Plan::default();
+    if let Some(message) = &world.engine.unavailable {
+        plan.wait(Waiting::Engine(message.clone()));
+        return plan;
+    }
+    if let Some(source) = &world.engine.source_changed {
+        plan.wait(Waiting::SourceChanged(source.clone()));
+        return plan;
+    }
+    match world.presence {
+        Presence::Gone => gone(world, &mut plan),
+        Presence::There | Presence::Missing { .. } => present(world, &mut plan),
+    }
+    plan
+}
+
+fn gone(world: &World, plan: &mut Plan) {
+    let record = world.record;
+    if record.head.task.is_pruned() {
+        let place = &record.head.place;
+        for instance in live(world) {
+            retire::retire(world, plan, instance, Reason::Gone(place.clone()));
+        }
+        clear::clear_all(world, plan);
+        plan.vanished = record.instances.is_empty();
+    } else {
+        plan.vanished = true;
+    }
+}
+
+fn present(world: &World, plan: &mut Plan) {
+    let task = &world.record.head.task;
+    retire_strangers(world, plan);
+    if task.suspend || task.replicas == 0 {
+        for instance in of_this_task(world) {
+            let reason = if task.suspend { Reason::Suspended } else { Reason::ScaledDown(0) };
+            retire::retire(world, plan, instance, reason);
+        }
+        clear::clear(world, plan);
+        return;
+    }
+    let target = match target::choose(world.record) {
+        Choice::Revise => {
+            plan.revise = true;
+            return;
+        }
+        Choice::Use(target) => target,
+    };
+    if let Some(failure) = target::failed(world, &target, plan) {
+        plan.refuse = Some(failure);
+        return;
+    }
+    scale_down(world, plan, task);
+    if task.is_job() {
+        job::slots(world, plan, &target);
+    } else {
+        service::slots(world, plan, &target);
+    }
+    clear::clear(world, plan);
+}
+
+/// Instances of a task of the same name that was removed before this one came.
+fn retire_strangers(world: &World, plan: &mut Plan) {
+    for instance in live(world).filter(|instance| instance.uid != world.record.head.uid) {
+        retire::retire(world, plan, instance, Reason::OfRemoved);
+    }
+}
+
+fn scale_down(world: &World, plan: &mut Plan, task: &Task) {
+    for instance in of_this_task(world).filter(|one| one.seat.slot >= task.replicas) {
+        retire::retire(world, plan, instance, Reason::ScaledDown(task.replicas));
+    }
+}
+
+fn live<'a>(world: &'a World) -> impl Iterator<Item = &'a Instance> {
+    world.record.instances.values().filter(|instance| instance.is_live())
+}
+
+fn of_this_task<'a>(world: &'a World) -> impl Iterator<Item = &'a Instance> {
+    live(world).filter(|instance| instance.uid == world.record.head.uid)
+}
+
+/// The last instance of a slot that has ended, if it is of this task.
+fn last_ended<'a>(world: &'a World, slot: u16) -> Option<&'a Instance> {
+    let seats = Seat { slot, attempt: 0 }..=Seat { slot, attempt: u32::MAX };
+    let uid = world.record.head.uid;
+    world
+        .record
+        .instances
+        .range(seats)
+        .rev()
+        .map(|(_, instance)| instance)
+        .find(|instance| instance.state.is_end() && instance.uid == uid)
+}
+
+/// The seat of the next attempt in a slot.
+fn next_seat(world: &World, slot: u16) -> Seat {
+    let seats = Seat { slot, attempt: 0 }..=Seat { slot, attempt: u32::MAX };
+    let last = world.record.instances.range(seats).next_back();
+    Seat { slot, attempt: last.map_or(1, |(seat, _)| seat.attempt.saturating_add(1)) }
+}
+
+/// What of a container's making differs between two forms of a task.
+#[must_use]
+pub fn changes(from: &Task, to: &Task) -> Vec<FieldChange> {
+    let (old, new) = (super::fingerprint::fields(from), super::fingerprint::fields(to));
+    let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
+    names.sort();
+    names.dedup();
+    names
+        .into_iter()
+        .filter(|name| old.get(*name) != new.get(*name))
+        .map(|name| FieldChange {
+            field: name.clone(),
+            from: old.get(name).map(ToString::to_string),
+            to: new.get(name).map(ToString::to_string),
+        })
+        .collect()
+}

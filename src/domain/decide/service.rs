@@ -1,0 +1,259 @@
+//! The slots of a service: one instance each, replaced one after the other.
+
+use std::collections::BTreeMap;
+
+use super::advance::advance;
+use super::retire::retire;
+use super::target::{Target, is_current};
+use super::{last_ended, next_seat};
+use crate::domain::container::Status;
+use crate::domain::exclusive;
+use crate::domain::instance::{EndReason, Instance, Seat, State};
+use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
+use crate::domain::record::Revision;
+use crate::domain::task::{Strategy, Task};
+use crate::domain::world::World;
+
+/// The live instances of one slot.
+#[derive(Default)]
+struct Slot<'a> {
+    /// As they are to be; the one to keep first.
+    fresh: Vec<&'a Instance>,
+    /// Made from something else; the one to keep first.
+    stale: Vec<&'a Instance>,
+}
+
+/// What may be done at once, counted over all slots.
+struct Budget {
+    /// So many further slots may get a second instance.
+    surge: usize,
+    /// So many further slots may be without a running instance.
+    down: usize,
+}
+
+/// Gives each slot its instance.
+pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
+    let slots = sort(world, target);
+    let mut budget = budget(target.task, &slots);
+    let all_made =
+        slots.values().all(|slot| slot.fresh.first().is_some_and(|it| is_made(world, it)));
+    let stale = slots.values().find_map(|slot| slot.stale.first()).map(|old| old.seat);
+    for (number, slot) in &slots {
+        for surplus in slot.fresh.iter().skip(1) {
+            retire(world, plan, surplus, Reason::Superseded(slot.fresh[0].seat));
+        }
+        for surplus in slot.stale.iter().skip(1) {
+            retire(world, plan, surplus, Reason::Superseded(slot.stale[0].seat));
+        }
+        match (slot.fresh.first(), slot.stale.first()) {
+            (None, None) => begin(world, plan, target, *number, None),
+            (None, Some(old)) => replace(world, plan, target, &mut budget, old),
+            (Some(new), None) => {
+                let recreate = target.task.update.strategy == Strategy::Recreate;
+                advance(world, plan, target, new, stale.filter(|_| recreate));
+            }
+            (Some(new), Some(old)) => {
+                let recreate = target.task.update.strategy == Strategy::Recreate;
+                let turn = if recreate { all_made } else { is_made(world, new) };
+                hand_over(world, plan, target, (new, old), (&mut budget, turn));
+            }
+        }
+    }
+    let done = slots.values().all(|slot| {
+        slot.stale.is_empty() && slot.fresh.first().is_some_and(|instance| instance.proven)
+    });
+    if done && !target.revision.ready {
+        plan.ready = Some(target.revision.number);
+    }
+}
+
+fn sort<'a>(world: &'a World, target: &Target) -> BTreeMap<u16, Slot<'a>> {
+    let mut slots: BTreeMap<u16, Slot> =
+        (0..target_slots(world)).map(|slot| (slot, Slot::default())).collect();
+    for instance in super::of_this_task(world) {
+        let Some(slot) = slots.get_mut(&instance.seat.slot) else { continue };
+        if is_current(world, target, instance) {
+            slot.fresh.push(instance);
+        } else {
+            slot.stale.push(instance);
+        }
+    }
+    for slot in slots.values_mut() {
+        slot.fresh.sort_by_key(|instance| rank(instance));
+        slot.stale.sort_by_key(|instance| rank(instance));
+    }
+    slots
+}
+
+fn target_slots(world: &World) -> u16 {
+    world.record.head.task.replicas
+}
+
+/// The lower, the more an instance is worth keeping.
+fn rank(instance: &Instance) -> (bool, bool, u32) {
+    (!instance.proven, instance.state != State::Running, instance.seat.attempt)
+}
+
+fn budget(task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
+    let surging =
+        slots.values().filter(|slot| !slot.fresh.is_empty() && !slot.stale.is_empty()).count();
+    let down = slots.values().filter(|slot| !has_running(slot)).count();
+    let most_down = match task.update.strategy {
+        Strategy::Recreate => slots.len(),
+        Strategy::Rolling => usize::from(task.update.max_unavailable.max(1)),
+    };
+    Budget {
+        surge: usize::from(task.update.max_surge).saturating_sub(surging),
+        down: most_down.saturating_sub(down),
+    }
+}
+
+fn has_running(slot: &Slot) -> bool {
+    slot.fresh.iter().chain(&slot.stale).any(|instance| instance.state == State::Running)
+}
+
+fn is_made(world: &World, instance: &Instance) -> bool {
+    instance.state == State::Running
+        || world.container(instance.seat).is_some_and(|it| it.status == Status::Created)
+}
+
+/// Begins the next instance in a slot, where `old` still runs or nothing does: after what was begun
+/// before it if that was of the same form, else because something changed.
+fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option<&Instance>) {
+    let revision = target.revision.number;
+    let seat = next_seat(world, slot);
+    let ended = last_ended(world, slot);
+    let last = ended
+        .filter(|last| last.fingerprint.matches(target.task))
+        .filter(|last| old.is_none_or(|old| old.seat < last.seat));
+    let Some(last) = last else {
+        let reason = old.or(ended).map_or(Reason::Wanted, |it| why_replaced(world, target, it));
+        plan.step(seat, Step::Begin { revision, failures: 0 }, reason);
+        return;
+    };
+    let failures = failures_after(target.task, last);
+    if target.task.backoff.limit.is_some_and(|limit| failures > limit) {
+        return;
+    }
+    let reason = match last.reason {
+        Some(EndReason::Stopped | EndReason::Cancelled) | None => Reason::Resumed,
+        Some(reason) => Reason::Ended { seat: last.seat, reason, exit_code: last.exit_code },
+    };
+    begin_again(world, plan, (seat, revision, failures), reason);
+}
+
+/// Begins an instance in a slot where one has ended; those after failures at a bounded pace.
+pub fn begin_again(
+    world: &World,
+    plan: &mut Plan,
+    (seat, revision, failures): (Seat, u32, u32),
+    reason: Reason,
+) {
+    if failures > 0 {
+        if world.now.mono < world.restart_at || plan.restarts > 0 {
+            plan.wait(Waiting::RestartPace(world.restart_at.max(world.now.mono)));
+            return;
+        }
+        plan.restarts += 1;
+    }
+    plan.step(seat, Step::Begin { revision, failures }, reason);
+}
+
+/// The failures in a row that the end of `last` makes.
+pub fn failures_after(task: &Task, last: &Instance) -> u32 {
+    let again = last.failures.saturating_add(1);
+    match last.reason {
+        Some(
+            EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
+        ) => {
+            let ran = match (last.started_at, last.finished_at) {
+                (Some(start), Some(end)) => end.since(start).as_secs(),
+                _ => 0,
+            };
+            if ran >= u64::from(task.backoff.reset_after_seconds) { 1 } else { again }
+        }
+        Some(EndReason::Lost) if !last.proven => again,
+        Some(
+            EndReason::Lost | EndReason::Disrupted | EndReason::Stopped | EndReason::Cancelled,
+        )
+        | None => 0,
+    }
+}
+
+/// Why an instance made from `target` takes the place of `old`.
+fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
+    if let Some(refusal) = target.refusal {
+        return Reason::RolledBack {
+            from: refusal.revision,
+            to: target.revision.number,
+            message: refusal.message.clone(),
+        };
+    }
+    let Some(made_from) = world.record.revisions.get(&old.revision) else {
+        return Reason::Wanted;
+    };
+    let mut changes = super::changes(&made_from.task, target.task);
+    if changes.is_empty() {
+        let (old, new) = (made_from.task.template.resources, target.task.template.resources);
+        changes.push(crate::domain::plan::FieldChange {
+            field: "resources.limits".to_owned(),
+            from: serde_json::to_string(&old.limits).ok(),
+            to: serde_json::to_string(&new.limits).ok(),
+        });
+    }
+    Reason::Changed(changes)
+}
+
+/// A slot whose only instance is made from something else.
+fn replace(world: &World, plan: &mut Plan, target: &Target, budget: &mut Budget, old: &Instance) {
+    if old.state != State::Running {
+        retire(world, plan, old, why_replaced(world, target, old));
+        return;
+    }
+    let free = match stop_first(world, target, old) {
+        None => &mut budget.surge,
+        Some(StopFirst::Recreate) => &mut usize::MAX.clone(),
+        Some(_) => &mut budget.down,
+    };
+    if *free == 0 {
+        return;
+    }
+    *free -= 1;
+    begin(world, plan, target, old.seat.slot, Some(old));
+}
+
+/// A slot with a new instance and an old one.
+fn hand_over(
+    world: &World,
+    plan: &mut Plan,
+    target: &Target,
+    (new, old): (&Instance, &Instance),
+    (budget, turn): (&mut Budget, bool),
+) {
+    if new.proven || old.state != State::Running {
+        retire(world, plan, old, Reason::Superseded(new.seat));
+        advance(world, plan, target, new, Some(old.seat));
+        return;
+    }
+    let Some(why) = stop_first(world, target, old) else {
+        advance(world, plan, target, new, None);
+        return;
+    };
+    advance(world, plan, target, new, Some(old.seat));
+    let stopping = old.stopping.is_some();
+    if turn && (stopping || budget.down > 0) && super::advance::may_start(world, plan, target, new)
+    {
+        budget.down = budget.down.saturating_sub(usize::from(!stopping));
+        retire(world, plan, old, Reason::MakesWay { seat: new.seat, why });
+    }
+}
+
+/// Why `old` has to stop before what `target` makes can start, if it has to.
+fn stop_first(world: &World, target: &Target, old: &Instance) -> Option<StopFirst> {
+    let made_from: Option<&Revision> = world.record.revisions.get(&old.revision);
+    let made_from = made_from.map_or(target.task, |revision| &revision.task);
+    exclusive::stop_first(world.worker, made_from, target.task).or_else(|| {
+        let leaving = world.port_rivals.iter().find(|rival| rival.holds && !rival.wants);
+        leaving.map(|rival| StopFirst::HostPort(rival.port))
+    })
+}

@@ -1,0 +1,134 @@
+//! Which revision instances are made from, and when one has failed.
+
+use std::time::Duration;
+
+use crate::domain::exclusive;
+use crate::domain::instance::{EndReason, Instance};
+use crate::domain::plan::{Failure, Plan};
+use crate::domain::record::{Record, Refusal, Revision};
+use crate::domain::task::Task;
+use crate::domain::template::Limits;
+use crate::domain::world::World;
+
+/// After so many ended attempts a revision that was never ready has failed.
+const ATTEMPTS: u32 = 3;
+
+/// Seconds a rollout that starts new instances first may take without getting further.
+const DEADLINE_START_FIRST: u32 = 600;
+
+/// The same where the old instance has to stop first.
+const DEADLINE_STOP_FIRST: u32 = 60;
+
+/// What instances are made from.
+pub struct Target<'a> {
+    /// The revision.
+    pub revision: &'a Revision,
+    /// The task as its instances are to be: of the newest revision, with what changed since and
+    /// forces no new container.
+    pub task: &'a Task,
+    /// Why it is not the newest.
+    pub refusal: Option<&'a Refusal>,
+}
+
+/// Which revision is to be used.
+pub enum Choice<'a> {
+    /// A new one has to be written down first.
+    Revise,
+    /// This one.
+    Use(Target<'a>),
+}
+
+/// The revision that instances are made from now.
+pub fn choose(record: &Record) -> Choice<'_> {
+    let head = &record.head;
+    let Some(newest) = record.revisions.values().next_back() else { return Choice::Revise };
+    match &head.refused {
+        Some(refusal) if refusal.generation == head.generation => {
+            let good = last_ready(record, refusal.revision);
+            Choice::Use(match good {
+                Some(revision) => Target { revision, task: &revision.task, refusal: Some(refusal) },
+                None => Target { revision: newest, task: &head.task, refusal: None },
+            })
+        }
+        Some(refusal) if refusal.revision == newest.number => Choice::Revise,
+        Some(_) | None if newest.fingerprint.matches(&head.task) => {
+            Choice::Use(Target { revision: newest, task: &head.task, refusal: None })
+        }
+        Some(_) | None => Choice::Revise,
+    }
+}
+
+fn last_ready(record: &Record, but: u32) -> Option<&Revision> {
+    record.revisions.values().rev().find(|revision| revision.ready && revision.number != but)
+}
+
+/// Whether the rollout of `target` has failed; if it still may, `plan` wakes for its deadline.
+pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
+    let record = world.record;
+    let revision = target.revision;
+    if target.refusal.is_some() || revision.ready || target.task.is_job() {
+        return None;
+    }
+    let good = last_ready(record, revision.number)?;
+    let failure = |reason, message| Some(Failure { revision: revision.number, reason, message });
+    for instance in record.instances.values().filter(|it| it.revision == revision.number) {
+        let ended = instance.reason == Some(EndReason::StartError);
+        if ended && instance.hopeless {
+            return failure("StartError", told(instance));
+        }
+        let counts = instance.state.is_end() && !instance.proven && is_own_end(instance);
+        if counts && instance.failures + 1 >= ATTEMPTS {
+            let message = format!("{ATTEMPTS} attempts ended: {}", told(instance));
+            return failure("CrashLoop", message);
+        }
+    }
+    let stop_first = exclusive::stop_first(world.worker, &good.task, target.task).is_some();
+    let default = if stop_first { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
+    let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
+    let deadline = record.progressed_at + Duration::from_secs(u64::from(seconds));
+    if world.now.mono < deadline {
+        plan.wake(deadline);
+        return None;
+    }
+    let said = record.pull_trouble.iter().chain(record.troubles.values()).next();
+    let why = said.map_or_else(String::new, |trouble| format!(": {}", trouble.message));
+    failure("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
+}
+
+fn told(instance: &Instance) -> String {
+    let reason = instance.reason.map_or_else(String::new, |reason| reason.to_string());
+    let code = instance.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+    let text = instance.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+    format!("{} {reason}{code}{text}", instance.seat)
+}
+
+/// Whether an instance ended by itself, or could not be started.
+pub fn is_own_end(instance: &Instance) -> bool {
+    match instance.reason {
+        Some(
+            EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
+        ) => true,
+        Some(
+            EndReason::Stopped | EndReason::Lost | EndReason::Disrupted | EndReason::Cancelled,
+        )
+        | None => false,
+    }
+}
+
+/// Whether an instance is what `target` asks for, as far as that needs a new container.
+pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
+    instance.uid == world.record.head.uid
+        && instance.fingerprint.matches(target.task)
+        && !loses_limit(world, target, instance)
+}
+
+/// Whether its container has a limit that is to be none: the engine can't take one away.
+pub fn loses_limit(world: &World, target: &Target, instance: &Instance) -> bool {
+    let details = world.container(instance.seat).and_then(|container| container.details.as_ref());
+    let Some(details) = details else { return false };
+    let Limits { nano_cpus, memory, pids } = target.task.template.resources.limits;
+    let has = details.limits;
+    (nano_cpus.is_none() && has.nano_cpus.is_some())
+        || (memory.is_none() && has.memory.is_some())
+        || (pids.is_none() && has.pids.is_some())
+}

@@ -1,0 +1,192 @@
+//! Writing a plan down before its steps begin: no effect without intent.
+
+use super::event::Note;
+use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
+use super::instance::{EndReason, Instance, InstanceId, Seat, State};
+use super::plan::{Plan, Planned, Reason, Step};
+use super::record::{REVISIONS_KEPT, Record, Refusal, Revision};
+use super::settle::end;
+use super::time::Now;
+
+/// Writes `plan` into the record. `mint` gives each new instance its UUID.
+pub fn enact(
+    record: &mut Record,
+    plan: &Plan,
+    mut mint: impl FnMut() -> InstanceId,
+    now: Now,
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if plan.revise {
+        notes.push(revise(record, now));
+    }
+    if let Some(failure) = &plan.refuse {
+        record.head.refused = Some(Refusal {
+            generation: record.head.generation,
+            revision: failure.revision,
+            reason: failure.reason.to_owned(),
+            message: failure.message.clone(),
+            at: now.wall,
+        });
+        record.progressed_at = now.mono;
+        let message = format!(
+            "revision {} failed and is not tried again until the manifest changes: {}",
+            failure.revision, failure.message
+        );
+        notes.push(Note::warning(None, "RolledBack", message));
+    }
+    if let Some(revision) = plan.ready.and_then(|number| record.revisions.get_mut(&number)) {
+        revision.ready = true;
+        let message = format!("revision {} is ready", revision.number);
+        notes.push(Note::normal(None, "Ready", message));
+        forget_revisions(record);
+    }
+    for seat in &plan.proven {
+        record.progressed_at = now.mono;
+        if let Some(instance) = record.instances.get_mut(seat) {
+            instance.proven = true;
+        }
+    }
+    for planned in &plan.steps {
+        notes.extend(note_of(planned));
+        write_down(record, planned, &mut mint, now);
+    }
+    notes
+}
+
+fn revise(record: &mut Record, now: Now) -> Note {
+    let number = record.revisions.keys().next_back().map_or(1, |last| last + 1);
+    let revision = Revision {
+        number,
+        generation: record.head.generation,
+        fingerprint: Fingerprint::of(&record.head.task, CURRENT_SCHEME),
+        task: record.head.task.clone(),
+        image_id: None,
+        ready: false,
+        created_at: now.wall,
+    };
+    record.revisions.insert(number, revision);
+    record.pull_trouble = None;
+    record.progressed_at = now.mono;
+    let place = &record.head.place;
+    let message = format!("revision {number} begins, from {place}");
+    Note::normal(None, "Revision", message)
+}
+
+/// Keeps the last revisions, the last ready one, and those that instances are made from.
+fn forget_revisions(record: &mut Record) {
+    let numbers: Vec<u32> = record.revisions.keys().copied().collect();
+    let surplus = numbers.len().saturating_sub(REVISIONS_KEPT);
+    let last_ready =
+        record.revisions.values().rev().find(|revision| revision.ready).map(|it| it.number);
+    for number in numbers.into_iter().take(surplus) {
+        let used = record.instances.values().any(|instance| instance.revision == number);
+        if !used && Some(number) != last_ready {
+            record.revisions.remove(&number);
+        }
+    }
+}
+
+fn write_down(
+    record: &mut Record,
+    planned: &Planned,
+    mint: &mut impl FnMut() -> InstanceId,
+    now: Now,
+) {
+    let seat = planned.seat;
+    match &planned.step {
+        Step::Begin { revision, failures } => {
+            let because = planned.reason.to_string();
+            begin(record, seat, (*revision, *failures), because, (mint(), now));
+        }
+        Step::Drop | Step::Forget => {
+            record.instances.remove(&seat);
+            record.troubles.remove(&seat);
+        }
+        Step::Cancel => {
+            if let Some(instance) = record.instances.get_mut(&seat) {
+                instance.stopping = Some(planned.reason.to_string());
+                end(instance, EndReason::Cancelled, String::new(), now);
+            }
+        }
+        Step::Start(_) => {
+            schedule(record, seat, now);
+            if let Some(instance) = record.instances.get_mut(&seat) {
+                instance.start_sent = true;
+            }
+        }
+        Step::Stop(..) | Step::Remove(_) => {
+            if let Some(instance) = record.instances.get_mut(&seat)
+                && instance.is_live()
+            {
+                instance.stopping.get_or_insert(planned.reason.to_string());
+            }
+        }
+        Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now),
+        Step::Unpause(_) | Step::Rename(_) | Step::Update(..) | Step::Connect(_) => {}
+    }
+}
+
+fn schedule(record: &mut Record, seat: Seat, now: Now) {
+    if let Some(instance) = record.instances.get_mut(&seat)
+        && instance.state == State::Pending
+    {
+        let moved = instance.become_state(State::Scheduled, now.mono);
+        debug_assert!(moved.is_ok(), "{moved:?}");
+    }
+}
+
+fn begin(
+    record: &mut Record,
+    seat: Seat,
+    (revision, failures): (u32, u32),
+    because: String,
+    (id, now): (InstanceId, Now),
+) {
+    let Some(of) = record.revisions.get(&revision) else { return };
+    let instance = Instance {
+        id,
+        task: record.head.name.clone(),
+        uid: record.head.uid,
+        seat,
+        revision,
+        fingerprint: of.fingerprint.clone(),
+        state: State::Pending,
+        container: None,
+        failures,
+        start_sent: false,
+        hopeless: false,
+        proven: false,
+        because,
+        stopping: None,
+        created_at: now.wall,
+        started_at: None,
+        seen_under: None,
+        finished_at: None,
+        exit_code: None,
+        reason: None,
+        message: None,
+        moved_at: now.mono,
+    };
+    record.instances.insert(seat, instance);
+}
+
+/// What is told of a step when it is planned: of those that people asked for or should know of.
+fn note_of(planned: &Planned) -> Option<Note> {
+    let Planned { seat, step, reason } = planned;
+    let (seat, word) = (*seat, reason.word());
+    match (step, reason) {
+        (Step::Begin { .. }, Reason::RolledBack { .. }) => {
+            Some(Note::warning(seat, word, format!("instance {seat} is wanted: {reason}")))
+        }
+        (Step::Begin { .. }, _) => {
+            Some(Note::normal(seat, word, format!("instance {seat} is wanted: {reason}")))
+        }
+        (Step::Stop(..), _) => {
+            Some(Note::normal(seat, "Stopping", format!("instance {seat} is stopped: {reason}")))
+        }
+        (Step::Unpause(_) | Step::Rename(_) | Step::Update(..) | Step::Connect(_), _) => {
+            Some(Note::warning(seat, word, format!("{} of {seat}: {reason}", step.name())))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,382 @@
+//! What one look at a task decides: steps with reasons, what is waited for, when to look again.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::instance::{ContainerId, EndReason, Seat};
+use super::name::{Label, TaskName};
+use super::source::Place;
+use super::template::{ImageRef, PullPolicy, Resources};
+use super::time::Mono;
+
+/// What one look at a task decides.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// A rollout begins: the accepted task becomes the next revision.
+    pub revise: bool,
+    /// The present rollout has failed.
+    pub refuse: Option<Failure>,
+    /// All wanted instances of this revision are up and proven.
+    pub ready: Option<u32>,
+    /// Seats whose instance has been up for long enough to be relied on.
+    pub proven: Vec<Seat>,
+    /// The steps, in the order of seats.
+    pub steps: Vec<Planned>,
+    /// An image that has to be there.
+    pub pull: Option<Pull>,
+    /// What is waited for.
+    pub waiting: Vec<Waiting>,
+    /// When to look again at the latest.
+    pub wake_at: Option<Mono>,
+    /// Restarts after a failure among the steps.
+    pub restarts: u32,
+    /// Nothing is left of a task whose manifest is gone.
+    pub vanished: bool,
+}
+
+/// A rollout that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its revision.
+    pub revision: u32,
+    /// A stable CamelCase word.
+    pub reason: &'static str,
+    /// What happened, in a sentence.
+    pub message: String,
+}
+
+/// An image that has to be there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pull {
+    /// Its name.
+    pub image: ImageRef,
+    /// When it is pulled.
+    pub policy: PullPolicy,
+    /// The revision that it is for.
+    pub revision: u32,
+}
+
+/// A step and its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// The instance it is for.
+    pub seat: Seat,
+    /// What is done.
+    pub step: Step,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// One thing to do. The first four only change what is written down; each other is one call with
+/// one effect on the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Write an instance down as wanted.
+    Begin {
+        /// The revision it is made from.
+        revision: u32,
+        /// The failures in its slot before it.
+        failures: u32,
+    },
+    /// Strike out an instance that is still only wanted.
+    Drop,
+    /// End an instance that has no container yet.
+    Cancel,
+    /// Forget an instance that has ended and has no container any more.
+    Forget,
+    /// Have the namespace's network there.
+    MakeNetwork,
+    /// Have a volume of the namespace there.
+    MakeVolume(Label),
+    /// Make the container.
+    Create,
+    /// Start it.
+    Start(ContainerId),
+    /// Stop it.
+    Stop(ContainerId, Duration),
+    /// Remove it.
+    Remove(ContainerId),
+    /// Let it go on.
+    Unpause(ContainerId),
+    /// Give it its name back.
+    Rename(ContainerId),
+    /// Change its limits.
+    Update(ContainerId, Resources),
+    /// Put it back on its network.
+    Connect(ContainerId),
+}
+
+impl Step {
+    /// Whether it is a call to the engine.
+    #[must_use]
+    pub fn is_effect(&self) -> bool {
+        !matches!(self, Self::Begin { .. } | Self::Drop | Self::Cancel | Self::Forget)
+    }
+
+    /// What it is called in metrics and logs.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } => "begin",
+            Self::Drop => "drop",
+            Self::Cancel => "cancel",
+            Self::Forget => "forget",
+            Self::MakeNetwork => "make-network",
+            Self::MakeVolume(_) => "make-volume",
+            Self::Create => "create",
+            Self::Start(_) => "start",
+            Self::Stop(..) => "stop",
+            Self::Remove(_) => "remove",
+            Self::Unpause(_) => "unpause",
+            Self::Rename(_) => "rename",
+            Self::Update(..) => "update",
+            Self::Connect(_) => "connect",
+        }
+    }
+}
+
+/// Why a step is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The task wants an instance there and there was none.
+    Wanted,
+    /// More replicas are wanted than before, or it was suspended.
+    Resumed,
+    /// Something that its container is made of changed.
+    Changed(Vec<FieldChange>),
+    /// The instance before it ended.
+    Ended {
+        /// Which.
+        seat: Seat,
+        /// Why.
+        reason: EndReason,
+        /// With what code.
+        exit_code: Option<i64>,
+    },
+    /// A rollout failed.
+    RolledBack {
+        /// The revision that failed.
+        from: u32,
+        /// The one that is gone back to.
+        to: u32,
+        /// Why.
+        message: String,
+    },
+    /// Fewer replicas are wanted.
+    ScaledDown(u16),
+    /// It is suspended.
+    Suspended,
+    /// Its manifest is gone.
+    Gone(Place),
+    /// It belongs to a task of that name that was removed before.
+    OfRemoved,
+    /// Another instance has taken over.
+    Superseded(Seat),
+    /// Another instance can't start before this one has stopped.
+    MakesWay {
+        /// Which.
+        seat: Seat,
+        /// What they can't share.
+        why: StopFirst,
+    },
+    /// The engine says something else than what was done.
+    Drift(String),
+    /// What its instance was begun for.
+    Because(String),
+    /// It has ended and is not kept.
+    Cleanup,
+}
+
+/// Why an old instance is stopped before the new one is started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopFirst {
+    /// Both write this mount.
+    Mount(String),
+    /// Both are published at this host port.
+    HostPort(u16),
+    /// Both are in the host's network.
+    HostNetwork,
+    /// It is a job.
+    Job,
+    /// The manifest says `Recreate`.
+    Recreate,
+    /// The manifest says `maxSurge: 0`.
+    NoSurge,
+}
+
+/// A field whose value changed. Values as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its path under `spec`, such as `image` or `env.PORT`.
+    pub field: String,
+    /// What it was; `None`: not set.
+    pub from: Option<String>,
+    /// What it is; `None`: not set.
+    pub to: Option<String>,
+}
+
+/// Something that has to be so before there is more to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// The engine can't be asked.
+    Engine(String),
+    /// Containers of this worker's name were made from another source directory.
+    SourceChanged(String),
+    /// A step is under way.
+    Step(Seat, &'static str),
+    /// The engine's answer about a container.
+    Observation(Seat),
+    /// The image is being pulled.
+    Pulling(ImageRef),
+    /// The next try at a pull.
+    PullRetry {
+        /// The image.
+        image: ImageRef,
+        /// What went wrong.
+        message: String,
+        /// When.
+        at: Mono,
+    },
+    /// The next try at a step.
+    Retry {
+        /// Of which instance.
+        seat: Seat,
+        /// What went wrong.
+        message: String,
+        /// Somebody else's network or volume has the name of ours.
+        not_ours: bool,
+        /// When.
+        at: Mono,
+    },
+    /// The wait between restarts.
+    BackOff {
+        /// Of which instance.
+        seat: Seat,
+        /// The failures before it.
+        failures: u32,
+        /// When.
+        at: Mono,
+    },
+    /// A free place among the restarts after failures of all tasks.
+    RestartPace(Mono),
+    /// A host port that another task has.
+    Port {
+        /// The port.
+        port: u16,
+        /// Who.
+        task: TaskName,
+        /// Its manifest.
+        place: Place,
+        /// It is leaving.
+        leaving: bool,
+    },
+    /// A host port that something which is not ours listens at, and when to try it again.
+    BusyPort(u16, Mono),
+    /// A mount that another instance writes.
+    Mount {
+        /// What is mounted.
+        mount: String,
+        /// Whose instance.
+        task: TaskName,
+        /// Which.
+        seat: Seat,
+    },
+    /// A new instance has to stay up until then before it is relied on.
+    Proof(Seat, Mono),
+    /// An instance has to stop.
+    Stopping(Seat),
+}
+
+impl Plan {
+    /// Asks for a look at `at`, unless an earlier one is asked for.
+    pub fn wake(&mut self, at: Mono) {
+        self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Adds a step.
+    pub fn step(&mut self, seat: Seat, step: Step, reason: Reason) {
+        self.steps.push(Planned { seat, step, reason });
+    }
+
+    /// Notes something that is waited for.
+    pub fn wait(&mut self, waiting: Waiting) {
+        if let Waiting::PullRetry { at, .. }
+        | Waiting::Retry { at, .. }
+        | Waiting::BackOff { at, .. }
+        | Waiting::RestartPace(at)
+        | Waiting::BusyPort(_, at)
+        | Waiting::Proof(_, at) = &waiting
+        {
+            self.wake(*at);
+        }
+        if !self.waiting.contains(&waiting) {
+            self.waiting.push(waiting);
+        }
+    }
+
+    /// Whether a step for that seat is planned.
+    #[must_use]
+    pub fn touches(&self, seat: Seat) -> bool {
+        self.steps.iter().any(|planned| planned.seat == seat)
+    }
+
+    /// Whether something is to be done or under way: nothing is, once a task has converged.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        !self.revise
+            && self.refuse.is_none()
+            && self.steps.is_empty()
+            && self.pull.is_none()
+            && self.waiting.is_empty()
+            && !self.vanished
+    }
+}
+
+impl fmt::Display for Plan {
+    /// One line a thing, for tests and logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.revise {
+            writeln!(f, "revise")?;
+        }
+        if let Some(failure) = &self.refuse {
+            writeln!(f, "refuse {}: {}: {}", failure.revision, failure.reason, failure.message)?;
+        }
+        if let Some(revision) = self.ready {
+            writeln!(f, "ready {revision}")?;
+        }
+        for seat in &self.proven {
+            writeln!(f, "proven {seat}")?;
+        }
+        if let Some(pull) = &self.pull {
+            writeln!(f, "pull {} {:?}", pull.image, pull.policy)?;
+        }
+        for planned in &self.steps {
+            writeln!(f, "{planned}")?;
+        }
+        for waiting in &self.waiting {
+            writeln!(f, "wait: {waiting}")?;
+        }
+        if self.vanished {
+            writeln!(f, "vanished")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.step.name(), self.seat)?;
+        match &self.step {
+            Step::Begin { revision, failures: 0 } => write!(f, " revision {revision}")?,
+            Step::Begin { revision, failures } => {
+                write!(f, " revision {revision} failures {failures}")?;
+            }
+            Step::MakeVolume(volume) => write!(f, " {volume}")?,
+            Step::Stop(_, grace) => write!(f, " grace {}s", grace.as_secs())?,
+            _ => {}
+        }
+        write!(f, ": {}", self.reason)
+    }
+}

@@ -1,0 +1,113 @@
+//! Containers of ours that the record does not know: after a lost DB, or a crash between a create
+//! and its record.
+
+use super::finish;
+use crate::domain::container::{Container, Identity, Status};
+use crate::domain::event::Note;
+use crate::domain::instance::{Instance, State};
+use crate::domain::record::{Record, Revision};
+use crate::domain::task::Task;
+use crate::domain::time::Now;
+use crate::domain::world::Engine;
+
+/// Takes containers of this task into the record. Each enters in the state it is found in.
+pub fn adopt(
+    record: &mut Record,
+    mut found: Vec<(Identity, Container)>,
+    engine: &Engine,
+    now: Now,
+) -> Vec<Note> {
+    found.sort_by_key(|(identity, _)| (identity.generation, identity.seat));
+    found
+        .into_iter()
+        .filter_map(|(identity, container)| take(record, &identity, &container, engine, now))
+        .collect()
+}
+
+fn take(
+    record: &mut Record,
+    identity: &Identity,
+    container: &Container,
+    engine: &Engine,
+    now: Now,
+) -> Option<Note> {
+    let seat = identity.seat;
+    if let Some(known) = record.instances.get_mut(&seat) {
+        if known.id == identity.instance && known.container.is_none() && known.is_live() {
+            known.container = Some(container.id.clone());
+            return None;
+        }
+        if known.container.is_some() {
+            return None;
+        }
+    }
+    let state = match container.status {
+        Status::Created => State::Scheduled,
+        Status::Running | Status::Paused | Status::Exited => State::Running,
+        Status::Removing | Status::Other(_) => return None,
+    };
+    if container.status == Status::Exited && container.details.is_none() {
+        return None;
+    }
+    let revision = revision_of(record, identity, container, now);
+    let mut instance = Instance {
+        id: identity.instance,
+        task: record.head.name.clone(),
+        uid: identity.uid,
+        seat,
+        revision,
+        fingerprint: identity.fingerprint.clone(),
+        state,
+        container: Some(container.id.clone()),
+        failures: 0,
+        start_sent: state == State::Running,
+        hopeless: false,
+        proven: false,
+        because: "it was found running".to_owned(),
+        stopping: None,
+        created_at: now.wall,
+        started_at: None,
+        seen_under: None,
+        finished_at: None,
+        exit_code: None,
+        reason: None,
+        message: None,
+        moved_at: now.mono,
+    };
+    if let Some(details) = &container.details {
+        instance.started_at = details.started_at;
+        if container.status == Status::Exited {
+            finish(&mut instance, details, engine, now);
+        }
+    }
+    let message = format!("instance {seat} was taken over as it was found: {}", instance.state);
+    record.instances.insert(seat, instance);
+    Some(Note::normal(seat, "Adopted", message))
+}
+
+/// The revision that a container was made from, written down if it is not known.
+fn revision_of(record: &mut Record, identity: &Identity, container: &Container, now: Now) -> u32 {
+    let known = record.revisions.values().find(|revision| {
+        revision.fingerprint == identity.fingerprint && revision.generation == identity.generation
+    });
+    if let Some(revision) = known {
+        return revision.number;
+    }
+    let number = record.revisions.keys().next_back().map_or(1, |last| last + 1);
+    let task: Task = serde_json::from_str(&identity.spec).unwrap_or_else(|_| {
+        // A label that was cut or is of a release to come: what is accepted now is the best guess.
+        record.head.task.clone()
+    });
+    let ready = matches!(container.status, Status::Running | Status::Paused);
+    let revision = Revision {
+        number,
+        generation: identity.generation,
+        fingerprint: identity.fingerprint.clone(),
+        task,
+        image_id: Some(container.image_id.clone()),
+        ready,
+        created_at: now.wall,
+    };
+    record.revisions.insert(number, revision);
+    number
+}

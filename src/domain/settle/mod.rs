@@ -1,0 +1,198 @@
+//! What was observed, and what came of steps, brought into the record: the only place where an
+//! instance moves because of the engine.
+
+mod adopt;
+mod outcomes;
+
+pub use adopt::adopt;
+pub use outcomes::{Report, apply, apply_pull};
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::container::{Container, Details, Status};
+use super::event::Note;
+use super::instance::{EndReason, Instance, Seat, State};
+use super::record::Record;
+use super::time::{Now, Timestamp};
+use super::world::{Engine, Seen};
+
+/// How close to the engine's start an end has to be for it to be the engine's doing, where nobody
+/// saw the process run before.
+const ENGINE_RESTART_WINDOW: Duration = Duration::from_secs(60);
+
+/// Moves the instances of a task to what the engine says of their containers.
+pub fn settle(
+    record: &mut Record,
+    seen: &BTreeMap<Seat, Seen>,
+    engine: &Engine,
+    now: Now,
+) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (seat, instance) in &mut record.instances {
+        let before = instance.state;
+        match seen.get(seat) {
+            Some(Seen::Present(container)) => observe(instance, container, engine, now),
+            Some(Seen::Absent) => miss(instance, now),
+            Some(Seen::Unknown) | None => {}
+        }
+        if instance.state != before {
+            notes.push(moved(instance));
+        }
+    }
+    notes
+}
+
+fn observe(instance: &mut Instance, container: &Container, engine: &Engine, now: Now) {
+    if !matches!(instance.state, State::Scheduled | State::Running) {
+        return;
+    }
+    match &container.status {
+        Status::Running | Status::Paused => {
+            advance(instance, State::Running, now);
+            instance.seen_under = engine.started_at;
+            if let Some(details) = &container.details {
+                instance.started_at = details.started_at;
+            }
+        }
+        Status::Created => {
+            if let Some(details) = &container.details
+                && instance.state == State::Scheduled
+                && instance.start_sent
+                && !details.error.is_empty()
+            {
+                instance.exit_code = Some(details.exit_code);
+                end(instance, EndReason::StartError, details.error.clone(), now);
+            }
+        }
+        Status::Exited => {
+            if let Some(details) = &container.details {
+                finish(instance, details, engine, now);
+            }
+        }
+        Status::Removing | Status::Other(_) => {}
+    }
+}
+
+/// Walks an instance whose process has ended to its last state.
+fn finish(instance: &mut Instance, details: &Details, engine: &Engine, now: Now) {
+    advance(instance, State::Running, now);
+    instance.started_at = details.started_at;
+    instance.finished_at = details.finished_at.filter(|end| Some(*end) >= details.started_at);
+    instance.exit_code = Some(details.exit_code);
+    let reason = if instance.stopping.is_some() {
+        EndReason::Stopped
+    } else if is_disrupted(instance, engine) {
+        EndReason::Disrupted
+    } else if details.oom_killed && details.exit_code != 0 {
+        EndReason::OomKilled
+    } else if details.exit_code == 0 {
+        EndReason::Exited
+    } else {
+        EndReason::Error
+    };
+    end(instance, reason, details.error.clone(), now);
+}
+
+/// Whether an end that is first seen now came with an end of the engine.
+fn is_disrupted(instance: &Instance, engine: &Engine) -> bool {
+    let (Some(engine_start), Some(started)) = (engine.started_at, instance.started_at) else {
+        return false;
+    };
+    if started >= engine_start {
+        return false;
+    }
+    match instance.seen_under {
+        Some(under) => under < engine_start,
+        None => instance.finished_at.is_none_or(|end| near(end, engine_start)),
+    }
+}
+
+fn near(one: Timestamp, other: Timestamp) -> bool {
+    one.since(other) + other.since(one) <= ENGINE_RESTART_WINDOW
+}
+
+/// The engine says that there is no such container.
+fn miss(instance: &mut Instance, now: Now) {
+    let message = || "its container is gone, and it was not removed by evenkeel".to_owned();
+    match (instance.state, &instance.container, &instance.stopping) {
+        (State::Scheduled, Some(_), Some(_)) => {
+            end(instance, EndReason::Cancelled, String::new(), now);
+        }
+        (State::Running, _, Some(_)) => end(instance, EndReason::Stopped, String::new(), now),
+        (State::Scheduled, Some(_), None) | (State::Running, _, None) => {
+            end(instance, EndReason::Lost, message(), now);
+        }
+        (State::Scheduled, None, _) | (State::Pending | State::Completed | State::Failed, _, _) => {
+        }
+    }
+}
+
+/// Ends an instance; which of the two last states it is follows from the reason.
+pub(super) fn end(instance: &mut Instance, reason: EndReason, message: String, now: Now) {
+    let state = match reason {
+        EndReason::Exited | EndReason::Stopped => State::Completed,
+        EndReason::Error
+        | EndReason::OomKilled
+        | EndReason::StartError
+        | EndReason::Lost
+        | EndReason::Disrupted
+        | EndReason::Cancelled => State::Failed,
+    };
+    advance(instance, state, now);
+    if instance.state == state {
+        instance.reason = Some(reason);
+        instance.message = (!message.is_empty()).then_some(message);
+        instance.finished_at = instance.finished_at.or(Some(now.wall));
+    }
+}
+
+/// Moves an instance where the table allows it. Where not, it stays: the callers here have looked
+/// at its state before.
+fn advance(instance: &mut Instance, to: State, now: Now) {
+    let moved = instance.become_state(to, now.mono);
+    debug_assert!(moved.is_ok(), "{moved:?}");
+}
+
+/// What is told of an instance that has moved.
+fn moved(instance: &Instance) -> Note {
+    let seat = instance.seat;
+    let Some(reason) = instance.reason else {
+        return Note::normal(seat, "Running", format!("instance {seat} is running"));
+    };
+    let code = instance.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+    let text = instance.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+    let message = format!("instance {seat} ended: {reason}{code}{text}");
+    let word = match reason {
+        EndReason::Exited => "Completed",
+        EndReason::Stopped => "Stopped",
+        EndReason::Cancelled => "Cancelled",
+        EndReason::Error => "Failed",
+        EndReason::OomKilled => "OOMKilled",
+        EndReason::StartError => "StartError",
+        EndReason::Lost => "Lost",
+        EndReason::Disrupted => "Disrupted",
+    };
+    match reason {
+        EndReason::Exited | EndReason::Stopped | EndReason::Cancelled => {
+            Note::normal(seat, word, message)
+        }
+        EndReason::Error
+        | EndReason::OomKilled
+        | EndReason::StartError
+        | EndReason::Lost
+        | EndReason::Disrupted => Note::warning(seat, word, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_is_a_minute_either_way() {
+        let at = Timestamp::from_millis;
+        assert!(near(at(0), at(60_000)) && near(at(60_000), at(0)));
+        assert!(!near(at(0), at(60_001)));
+    }
+}

@@ -1,0 +1,139 @@
+//! How reasons and waits read: a sentence for people, a stable word for programs.
+
+use std::fmt;
+
+use super::plan::{FieldChange, Reason, StopFirst, Waiting};
+
+impl Reason {
+    /// A stable CamelCase word, for metrics and events.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Wanted => "Wanted",
+            Self::Resumed => "Resumed",
+            Self::Changed(_) => "Changed",
+            Self::Ended { .. } => "Restarted",
+            Self::RolledBack { .. } => "RolledBack",
+            Self::ScaledDown(_) => "ScaledDown",
+            Self::Suspended => "Suspended",
+            Self::Gone(_) => "ManifestGone",
+            Self::OfRemoved => "OfRemovedTask",
+            Self::Superseded(_) => "Superseded",
+            Self::MakesWay { .. } => "MakesWay",
+            Self::Drift(_) => "Drift",
+            Self::Because(_) => "Begun",
+            Self::Cleanup => "Cleanup",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wanted => f.write_str("the manifest asks for it"),
+            Self::Resumed => f.write_str("it is wanted again"),
+            Self::Changed(changes) => {
+                for (index, change) in changes.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(f, "{comma}{change}")?;
+                }
+                Ok(())
+            }
+            Self::Ended { seat, reason, exit_code } => {
+                write!(f, "{seat} ended: {reason}")?;
+                match exit_code {
+                    Some(code) => write!(f, ", exit code {code}"),
+                    None => Ok(()),
+                }
+            }
+            Self::RolledBack { from, to, message } => {
+                write!(f, "revision {from} failed, back to revision {to}: {message}")
+            }
+            Self::ScaledDown(replicas) => write!(f, "only {replicas} wanted"),
+            Self::Suspended => f.write_str("the task is suspended"),
+            Self::Gone(place) => write!(f, "its manifest {place} is gone"),
+            Self::OfRemoved => f.write_str("it belongs to a task that was removed"),
+            Self::Superseded(seat) => write!(f, "{seat} has taken over"),
+            Self::MakesWay { seat, why } => write!(f, "{seat} can start only after it: {why}"),
+            Self::Drift(what) | Self::Because(what) => f.write_str(what),
+            Self::Cleanup => f.write_str("it has ended and is not kept"),
+        }
+    }
+}
+
+impl fmt::Display for StopFirst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mount(mount) => write!(f, "both write {mount}"),
+            Self::HostPort(port) => write!(f, "both want host port {port}"),
+            Self::HostNetwork => f.write_str("it uses the host's network"),
+            Self::Job => f.write_str("a job runs once at a time"),
+            Self::Recreate => f.write_str("its update strategy is Recreate"),
+            Self::NoSurge => f.write_str("its update has maxSurge: 0"),
+        }
+    }
+}
+
+impl fmt::Display for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.from, &self.to) {
+            (None, Some(to)) => write!(f, "{} set to {to}", self.field),
+            (Some(from), None) => write!(f, "{} removed (was {from})", self.field),
+            (Some(from), Some(to)) => write!(f, "{} changed from {from} to {to}", self.field),
+            (None, None) => write!(f, "{} unchanged", self.field),
+        }
+    }
+}
+
+impl Waiting {
+    /// A stable CamelCase word: a reason of the conditions `Converged` and `Ready`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Engine(_) => "EngineUnavailable",
+            Self::SourceChanged(_) => "SourceChanged",
+            Self::Step(..) | Self::Observation(_) | Self::Pulling(_) => "InProgress",
+            Self::PullRetry { .. } => "ImagePullFailed",
+            Self::Retry { not_ours: true, .. } => "NotOurs",
+            Self::Retry { .. } => "StartError",
+            Self::BackOff { .. } | Self::RestartPace(_) => "BackOff",
+            Self::Port { .. } | Self::BusyPort(..) => "PortConflict",
+            Self::Mount { .. } => "VolumeInUse",
+            Self::Proof(..) | Self::Stopping(_) => "Waiting",
+        }
+    }
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Engine(message) => write!(f, "the engine can't be asked: {message}"),
+            Self::SourceChanged(source) => {
+                write!(f, "containers of this worker were made from {source}")
+            }
+            Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),
+            Self::Observation(seat) => write!(f, "the engine's answer about {seat}"),
+            Self::Pulling(image) => write!(f, "image {image} is being pulled"),
+            Self::PullRetry { image, message, .. } => {
+                write!(f, "the next try to pull {image}: {message}")
+            }
+            Self::Retry { seat, message, .. } => write!(f, "the next try at {seat}: {message}"),
+            Self::BackOff { seat, failures, .. } => {
+                write!(f, "back-off before {seat} after {failures} failures")
+            }
+            Self::RestartPace(_) => f.write_str("a place among the restarts after failures"),
+            Self::Port { port, task, place, leaving } => {
+                let verb = if *leaving { "is leaving" } else { "has" };
+                write!(f, "host port {port}, which {task} ({place}) {verb}")
+            }
+            Self::BusyPort(port, _) => {
+                write!(f, "host port {port}, which a process that is not ours listens at")
+            }
+            Self::Mount { mount, task, seat } => {
+                write!(f, "{mount}, which {task} {seat} still writes")
+            }
+            Self::Proof(seat, _) => write!(f, "{seat} to stay up"),
+            Self::Stopping(seat) => write!(f, "{seat} to stop"),
+        }
+    }
+}

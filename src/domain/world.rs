@@ -1,0 +1,115 @@
+//! All that one look at a task sees.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::container::Container;
+use super::desired::Presence;
+use super::instance::Seat;
+use super::name::{Label, TaskName, WorkerName};
+use super::record::Record;
+use super::source::Place;
+use super::time::{Mono, Now, Timestamp};
+
+/// All that one look at a task sees.
+#[derive(Debug, Clone)]
+pub struct World<'a> {
+    /// The time of the look.
+    pub now: Now,
+    /// Spreads waits; the same for the same look.
+    pub jitter: u64,
+    /// Who looks.
+    pub worker: &'a WorkerName,
+    /// What the DB says, brought up to what was observed.
+    pub record: &'a Record,
+    /// Whether there is a manifest.
+    pub presence: Presence,
+    /// What the engine says.
+    pub engine: &'a Engine,
+    /// What the engine said of each instance's container.
+    pub seen: BTreeMap<Seat, Seen>,
+    /// Steps that have begun and not ended.
+    pub in_flight: BTreeMap<Seat, &'static str>,
+    /// The pull for this task's present revision has begun and not ended.
+    pub pulling: bool,
+    /// The namespace's network is known to be there.
+    pub network: bool,
+    /// Volumes of the namespace that are known to be there.
+    pub volumes: BTreeSet<Label>,
+    /// Who else wants the host ports of this task.
+    pub port_rivals: Vec<PortRival>,
+    /// Host ports of this task that a process which is not ours listens at.
+    pub busy_ports: BTreeSet<u16>,
+    /// Live instances, of any task, that write something this task mounts.
+    pub writers: Vec<Writer>,
+    /// When the next restart after a failure may begin.
+    pub restart_at: Mono,
+}
+
+/// What is known of the engine as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Engine {
+    /// Why it can't be asked, if it can't.
+    pub unavailable: Option<String>,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// The other source directory that containers of this worker's name were made from, if that
+    /// was not approved.
+    pub source_changed: Option<String>,
+}
+
+/// The engine's last answer about a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// None that can be relied on.
+    Unknown,
+    /// There is no such container.
+    Absent,
+    /// It is there.
+    Present(Arc<Container>),
+}
+
+/// Another task that wants a host port of this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortRival {
+    /// The port.
+    pub port: u16,
+    /// Who.
+    pub task: TaskName,
+    /// Its manifest.
+    pub place: Place,
+    /// A container of it is published there.
+    pub holds: bool,
+    /// It wants the port.
+    pub wants: bool,
+}
+
+/// A live instance that writes a mount.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// What is mounted, as [`super::exclusive::mount_key`] says.
+    pub mount: String,
+    /// Whose instance.
+    pub task: TaskName,
+    /// Which.
+    pub seat: Seat,
+    /// It lets others write it too.
+    pub shared: bool,
+}
+
+impl World<'_> {
+    /// What the engine said of an instance's container.
+    #[must_use]
+    pub fn seen(&self, seat: Seat) -> &Seen {
+        self.seen.get(&seat).unwrap_or(&Seen::Unknown)
+    }
+
+    /// The container of an instance, if the engine says there is one.
+    #[must_use]
+    pub fn container(&self, seat: Seat) -> Option<&Container> {
+        match self.seen(seat) {
+            Seen::Present(container) => Some(container),
+            Seen::Unknown | Seen::Absent => None,
+        }
+    }
+}
