@@ -3,6 +3,7 @@
 //! Architecture invariant: nothing here is `async`, reads a clock, a file or the network, draws a
 //! random number or writes a log. Time comes in as a value. A test parses these files and says so.
 
+pub mod blueprint;
 pub mod container;
 pub mod decide;
 pub mod desired;
