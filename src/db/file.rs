@@ -1,0 +1,213 @@
+//! The DB as files: made private, told apart, set aside, copied. Never opens one that is in use:
+//! closing it again would drop this process's locks on it (POSIX).
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+use super::error::DbError;
+
+/// How the file is called in the state directory.
+const NAME: &str = "state.db";
+
+/// What `SQLite` puts beside it.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// How many files that were set aside are left there. The oldest go, so that a broken disk is not
+/// filled with them as well.
+const SET_ASIDE_KEPT: u32 = 10;
+
+/// A file that could not be used, and where it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it was moved.
+    pub path: PathBuf,
+    /// What was wrong with it, in a sentence.
+    pub why: String,
+}
+
+/// What stands in place of the DB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing, or a file of no bytes.
+    Nothing,
+    /// A file with something in it.
+    File,
+    /// A directory, a pipe or the like.
+    Other,
+}
+
+/// Which files were opened: device and inode of the DB and of its write-ahead log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    main: Option<(u64, u64)>,
+    log: Option<(u64, u64)>,
+}
+
+impl Identity {
+    /// Of what stands at `path` now.
+    pub(super) fn of(path: &Path) -> Self {
+        let inode =
+            |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        Self { main: inode(path), log: inode(&beside(path, "-wal")) }
+    }
+}
+
+/// Where the DB of a state directory is.
+pub(super) fn path_in(dir: &Path) -> PathBuf {
+    dir.join(NAME)
+}
+
+/// Makes the state directory, for its owner alone. One that is there stays as it is.
+pub(super) fn make_directory(dir: &Path) -> Result<(), DbError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|source| DbError::Directory { dir: dir.to_owned(), source })
+}
+
+/// What stands at `path`. Looks only: opening a pipe would wait for its other end.
+pub(super) fn standing(path: &Path) -> Result<Standing, DbError> {
+    match fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Ok(Standing::Other),
+        Ok(metadata) if metadata.len() == 0 => Ok(Standing::Nothing),
+        Ok(_) => Ok(Standing::File),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
+            // A link that leads nowhere.
+            Ok(_) => Ok(Standing::Other),
+            Err(_) => Ok(Standing::Nothing),
+        },
+        Err(source) => Err(failed("look at", path, source)),
+    }
+}
+
+/// Has a file there that nobody but its owner can read. What `SQLite` puts beside it gets the same
+/// rights.
+pub(super) fn make_private(path: &Path) -> Result<(), DbError> {
+    let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let metadata = fs::metadata(path).map_err(|source| failed("look at", path, source))?;
+            let for_others = metadata.mode() & 0o077;
+            if for_others == 0 {
+                return Ok(());
+            }
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+                .map_err(|source| failed("make private", path, source))
+        }
+        Err(source) => Err(failed("create", path, source)),
+    }
+}
+
+/// Moves whatever stands at `path` out of the way, with what `SQLite` put beside it.
+pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, DbError> {
+    let taken = set_aside_numbers(path);
+    let number = taken.last().map_or(1, |last| last.saturating_add(1));
+    let to = numbered(path, number);
+    // The log first: a DB without its log is an older one, a log without its DB is nothing.
+    for suffix in COMPANIONS {
+        rename_if_there(&beside(path, suffix), &beside(&to, suffix))?;
+    }
+    rename_if_there(path, &to)?;
+    for old in taken.iter().filter(|old| number - **old >= SET_ASIDE_KEPT) {
+        remove_set_aside(&numbered(path, *old));
+    }
+    Ok(SetAside { path: to, why })
+}
+
+/// A private copy of a DB and its write-ahead log, which goes when this is dropped.
+#[derive(Debug)]
+pub(super) struct Copy {
+    dir: PathBuf,
+}
+
+impl Copy {
+    /// Copies what stands at `path`; nothing, if there is nothing.
+    pub(super) fn of(path: &Path) -> Result<Self, DbError> {
+        let dir = std::env::temp_dir().join(format!("evenkeel-{}", Uuid::now_v7()));
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&dir)
+            .map_err(|source| DbError::Directory { dir: dir.clone(), source })?;
+        let copy = Self { dir };
+        for suffix in ["", "-wal"] {
+            let from = beside(path, suffix);
+            match fs::copy(&from, beside(&copy.path(), suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed("copy", &from, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(copy)
+    }
+
+    /// Where the copy is.
+    pub(super) fn path(&self) -> PathBuf {
+        path_in(&self.dir)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What stays behind is private, and temporary directories are swept.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> DbError {
+    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        return DbError::Full { path: path.to_owned() };
+    }
+    DbError::File { action, path: path.to_owned(), source }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    beside(path, &format!(".broken-{number}"))
+}
+
+/// The numbers that are taken by files set aside before, rising.
+fn set_aside_numbers(path: &Path) -> Vec<u32> {
+    let prefix = format!("{NAME}.broken-");
+    let entries = path.parent().and_then(|dir| fs::read_dir(dir).ok());
+    let mut numbers: Vec<u32> = entries
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let rest = name.to_str()?.strip_prefix(&prefix)?.to_owned();
+            rest.split('-').next()?.parse().ok()
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+fn rename_if_there(from: &Path, to: &Path) -> Result<(), DbError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(failed("set aside", from, error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes a file that was set aside long ago; a directory is left, it is not ours.
+fn remove_set_aside(path: &Path) {
+    let _ = fs::remove_file(path);
+    for suffix in COMPANIONS {
+        let _ = fs::remove_file(beside(path, suffix));
+    }
+}
