@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior};
 
 use super::error::DbError;
 use super::file::{self, Identity, SetAside, Standing};
-use super::link::not_a_file;
+use super::link::no_database;
 use super::schema::{self, Schema};
 use super::trim::{self, Added};
 use super::{Change, Limits, Stored, read, write};
@@ -51,7 +51,7 @@ impl Open {
         limits: Limits,
     ) -> Result<(Self, Found), DbError> {
         let fresh = match file::standing(path)? {
-            Standing::Other => return Err(not_a_file(shown)),
+            Standing::Other => return Err(no_database(shown)),
             Standing::Nothing => true,
             Standing::File => false,
         };
@@ -126,13 +126,13 @@ impl Open {
 /// Looks at everything, brings the file to the schema of this release, and reads it.
 fn prepare(connection: &mut Connection, shown: &Path, limits: Limits) -> Result<Stored, DbError> {
     let damaged = |why: String| DbError::Damaged { path: shown.to_owned(), why };
+    // The file could be opened for writing, and our own statements make sense: what does not, or is
+    // not of the type that was asked for, is in the file.
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
-        // The file could be opened for writing, and our own statements make sense: what does not
-        // is in the file.
-        Some(ErrorCode::Unknown | ErrorCode::ReadOnly | ErrorCode::TooBig) => {
+        None | Some(ErrorCode::Unknown | ErrorCode::ReadOnly | ErrorCode::TooBig) => {
             damaged(error.to_string())
         }
-        _ => DbError::of("open", shown, error),
+        Some(_) => DbError::of("open", shown, error),
     };
     guard(connection).map_err(failed)?;
     let version = match schema::of(connection).map_err(failed)? {

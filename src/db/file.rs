@@ -16,6 +16,9 @@ const NAME: &str = "state.db";
 /// What `SQLite` puts beside it.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
+/// The smallest page of the format, in bytes.
+const SMALLEST_PAGE: u64 = 512;
+
 /// How many files that were set aside are left there. The oldest go, so that a broken disk is not
 /// filled with them as well.
 const SET_ASIDE_KEPT: u32 = 10;
@@ -36,7 +39,8 @@ pub(super) enum Standing {
     Nothing,
     /// A file with something in it.
     File,
-    /// A directory, a pipe or the like.
+    /// A directory, a pipe or the like; or a file too short for any database, which `SQLite` takes
+    /// for an empty one.
     Other,
 }
 
@@ -75,6 +79,7 @@ pub(super) fn standing(path: &Path) -> Result<Standing, DbError> {
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => Ok(Standing::Other),
         Ok(metadata) if metadata.len() == 0 => Ok(Standing::Nothing),
+        Ok(metadata) if metadata.len() < SMALLEST_PAGE => Ok(Standing::Other),
         Ok(_) => Ok(Standing::File),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
             // A link that leads nowhere.

@@ -55,7 +55,7 @@ impl Link {
     pub(super) fn open_copy(dir: &Path) -> Result<(Self, Found), DbError> {
         let path = file::path_in(dir);
         if file::standing(&path)? == Standing::Other {
-            return Err(not_a_file(&path));
+            return Err(no_database(&path));
         }
         let limits = Limits { bytes: u64::MAX, events: u32::MAX, events_per_task: u32::MAX };
         let copy = Copy::of(&path)?;
@@ -165,7 +165,7 @@ impl Link {
     }
 }
 
-/// Something stands in place of the DB that is no file.
-pub(super) fn not_a_file(path: &Path) -> DbError {
-    DbError::Damaged { path: path.to_owned(), why: "it is not a file".to_owned() }
+/// Something else stands in place of the DB.
+pub(super) fn no_database(path: &Path) -> DbError {
+    DbError::Damaged { path: path.to_owned(), why: "it is not the file of a database".to_owned() }
 }

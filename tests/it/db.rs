@@ -1,5 +1,7 @@
 //! The current-state DB on real files.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
