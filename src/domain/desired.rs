@@ -2,9 +2,17 @@
 //!
 //! `Desired::next` turns one look at the source into the desired state after it. It keeps the
 //! last good version of what is broken, gives a deletion time to be meant, and holds a deletion of
-//! many until a person says so.
+//! many until a person says so. It reads no file and no clock, and does nothing to a container:
+//! the worker calls it with each snapshot, and again at `Desired::wake_at`.
+
+mod claims;
+mod looks;
+mod prune;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, InvalidReason};
 use super::name::TaskName;
@@ -24,8 +32,81 @@ pub struct Desired {
     /// Removals that are held, and why.
     pub prune_held: Option<PruneHeld>,
     /// Problems that belong to no known task: broken new documents, unreadable files, documents of
-    /// others, host ports wanted twice.
+    /// others, host ports wanted twice. Sorted by file and place.
     pub problems: Vec<Diagnostic>,
+    /// What only the next look needs to know.
+    memory: Memory,
+}
+
+/// What one look leaves for the next.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Memory {
+    /// Files that can't be read as far as their names.
+    suspects: BTreeMap<String, Suspect>,
+    /// How many documents of others each file had while none of its tasks was missing from it.
+    foreign: BTreeMap<String, usize>,
+    /// Manifests that went away: of tasks that are missing, and of tasks that went lately.
+    removals: BTreeMap<TaskName, Removal>,
+    /// Tasks whose removal a person asked for, and when.
+    meant: BTreeMap<TaskName, Mono>,
+    /// When time alone changes something.
+    wake_at: Option<Mono>,
+}
+
+/// A file that can't be read as far as its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Suspect {
+    /// What it held.
+    digest: Option<String>,
+    /// When it was first seen so.
+    since: Mono,
+}
+
+/// A manifest that went away without being asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Removal {
+    /// When that was first seen.
+    at: Mono,
+    /// How many tasks were known just before.
+    known: usize,
+}
+
+/// When an absence is a deletion.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// How long a manifest has to be gone.
+    pub tombstone: Duration,
+    /// The share of the known tasks, 0 to 1, that may go within [`Rules::prune_window`].
+    pub max_prune: f64,
+    /// The stretch of time in which removals are counted together.
+    pub prune_window: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            tombstone: Duration::from_secs(5),
+            max_prune: 0.5,
+            prune_window: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Why a removal that a person approved does not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApprovalRefused {
+    /// Nothing is held.
+    #[error("no removal is held")]
+    NothingHeld,
+    /// Other tasks are held than the ones that were approved.
+    #[error("the tasks that would go have changed since they were shown")]
+    OtherTasks {
+        /// Those that are held now.
+        held: BTreeSet<TaskName>,
+    },
+    /// The source can't be read, so nobody knows what would go.
+    #[error("the source can't be read now")]
+    SourceUnavailable,
 }
 
 /// What the files ask for of one task.
