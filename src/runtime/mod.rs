@@ -10,7 +10,6 @@ pub mod simulated;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -19,6 +18,7 @@ use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
+use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
 use crate::domain::time::Timestamp;
 
@@ -38,15 +38,6 @@ pub struct EngineInfo {
     pub api_version: String,
     /// When it started, as far as that can be told.
     pub started_at: Option<Timestamp>,
-}
-
-/// A range of IPv4 addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subnet {
-    /// Its first address.
-    pub base: Ipv4Addr,
-    /// How many leading bits are fixed, 0 to 32.
-    pub prefix: u8,
 }
 
 /// Something that happened in the engine: a hint to look again.

@@ -1,1 +1,160 @@
-//! Docker Engine, through bollard.
+//! Docker Engine.
+//!
+//! What the engine is told to do goes through bollard, the only place that does; what it tells is
+//! read as plain JSON, because bollard refuses a whole answer for one word that it does not know.
+//! Nothing here chooses, and no step is tried twice. The worker calls it, as a [`Runtime`].
+
+mod ask;
+mod body;
+mod classify;
+mod connect;
+mod create;
+mod events;
+mod login;
+mod logs;
+mod network;
+mod observe;
+mod pull;
+mod steps;
+mod transport;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bollard::API_DEFAULT_VERSION;
+use futures_util::stream::BoxStream;
+use tokio::sync::Mutex;
+
+pub use connect::{ConnectError, ConnectOptions};
+
+use self::connect::Address;
+use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
+use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
+use crate::domain::instance::ContainerId;
+use crate::domain::name::WorkerName;
+use crate::domain::outcome::Outcome;
+use crate::domain::subnet::Subnet;
+use crate::domain::template::{ImageRef, PullPolicy, Resources};
+
+/// bollard's own deadline covers headers only, for all calls alike. Ours are shorter or, for a
+/// stop with a long grace, longer; so its is out of the way.
+const BOLLARD_DEADLINE_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+/// A Docker Engine, whether it is up or not.
+#[derive(Debug)]
+pub struct Docker {
+    address: Address,
+    engine: bollard::Docker,
+    logins: Option<PathBuf>,
+    /// Held while a network is made: two at once would find the same subnet free.
+    networks: Mutex<()>,
+}
+
+impl Docker {
+    /// Prepares to speak to the engine. It is not spoken to yet, and may come up later.
+    ///
+    /// The version of the API is the engine's own: requests name none.
+    ///
+    /// # Errors
+    /// If the address is none.
+    pub fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
+        let address = Address::parse(options.host.as_deref())?;
+        let to = address.clone();
+        let engine = bollard::Docker::connect_with_custom_transport(
+            move |request| transport::send(to.clone(), request),
+            Some("http://docker"),
+            BOLLARD_DEADLINE_SECONDS,
+            API_DEFAULT_VERSION,
+        )
+        .map_err(|error| ConnectError::Client {
+            address: options.host.clone().unwrap_or_default(),
+            message: error.to_string(),
+        })?;
+        Ok(Self { address, engine, logins: options.docker_config, networks: Mutex::new(()) })
+    }
+}
+
+impl Runtime for Docker {
+    async fn info(&self) -> Result<EngineInfo, Unreachable> {
+        observe::info(&self.address).await
+    }
+
+    async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {
+        observe::list(&self.address, worker).await
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>, Unreachable> {
+        observe::inspect(&self.address, id).await
+    }
+
+    async fn list_resources(&self, worker: &WorkerName) -> Result<Resource, Unreachable> {
+        observe::list_resources(&self.address, worker).await
+    }
+
+    fn events(&self, worker: &WorkerName) -> BoxStream<'static, EngineEvent> {
+        events::events(self.address.clone(), worker)
+    }
+
+    async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
+        pull::pull(&self.address, &self.engine, self.logins.as_deref(), image, policy).await
+    }
+
+    async fn make_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        pool: Subnet,
+    ) -> Outcome {
+        let _alone = self.networks.lock().await;
+        network::make_network(&self.address, name, labels, pool).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Outcome {
+        network::remove_network(&self.engine, name).await
+    }
+
+    async fn make_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Outcome {
+        network::make_volume(&self.address, &self.engine, name, labels).await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Outcome<ContainerId> {
+        create::create(&self.address, &self.engine, spec).await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Outcome {
+        steps::start(&self.engine, id).await
+    }
+
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome {
+        steps::stop(&self.engine, id, grace).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Outcome {
+        steps::remove(&self.address, &self.engine, id).await
+    }
+
+    async fn unpause(&self, id: &ContainerId) -> Outcome {
+        steps::unpause(&self.engine, id).await
+    }
+
+    async fn rename(&self, id: &ContainerId, name: &str) -> Outcome {
+        steps::rename(&self.address, &self.engine, id, name).await
+    }
+
+    async fn update(&self, id: &ContainerId, resources: &Resources) -> Outcome {
+        steps::update(&self.engine, id, resources).await
+    }
+
+    async fn connect(&self, id: &ContainerId, network: &NetworkAttachment) -> Outcome {
+        steps::connect(&self.engine, id, network).await
+    }
+
+    fn logs(
+        &self,
+        id: &ContainerId,
+        query: &LogQuery,
+    ) -> BoxStream<'static, Result<LogChunk, Unreachable>> {
+        logs::logs(self.address.clone(), id.clone(), query.clone())
+    }
+}
