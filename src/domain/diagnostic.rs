@@ -47,14 +47,22 @@ pub enum InvalidReason {
     PolicyDenied,
 }
 
-impl fmt::Display for InvalidReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl InvalidReason {
+    /// The stable word of it: a reason of the condition `Valid`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
             Self::ParseFailed => "ParseFailed",
             Self::SchemaInvalid => "SchemaInvalid",
             Self::NameConflict => "NameConflict",
             Self::PolicyDenied => "PolicyDenied",
-        })
+        }
+    }
+}
+
+impl fmt::Display for InvalidReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
     }
 }
 

@@ -20,7 +20,7 @@ pub mod policy;
 pub mod record;
 pub mod settle;
 pub mod source;
-pub mod subnet;
+pub mod status;
 pub mod task;
 pub mod template;
 pub mod time;

@@ -6,10 +6,10 @@
 
 mod advance;
 mod clear;
-mod job;
+pub(super) mod job;
 mod retire;
-mod service;
-mod target;
+pub(super) mod service;
+pub(super) mod target;
 #[cfg(test)]
 mod tests;
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use super::service::failures_after;
 use crate::domain::exclusive;
 use crate::domain::instance::{EndReason, Instance};
+use crate::domain::name::WorkerName;
 use crate::domain::plan::{Failure, Plan};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
 use crate::domain::template::Limits;
+use crate::domain::time::Mono;
 use crate::domain::world::World;
 
 /// After so many ended attempts a revision that was never ready has failed.
@@ -58,41 +61,68 @@ pub fn choose(record: &Record) -> Choice<'_> {
     }
 }
 
-fn last_ready(record: &Record, but: u32) -> Option<&Revision> {
+/// The newest revision that was once ready, other than `but`.
+pub fn last_ready(record: &Record, but: u32) -> Option<&Revision> {
     record.revisions.values().rev().find(|revision| revision.ready && revision.number != but)
 }
 
-/// Whether the rollout of `target` has failed; if it still may, `plan` wakes for its deadline.
-pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
-    let record = world.record;
+/// How far the rollout of a revision has come.
+pub enum Progress {
+    /// There is none: it was ready once, or is gone back to, or is a job's.
+    Over,
+    /// It has time left to get further.
+    UnderWay {
+        /// Until when.
+        deadline: Mono,
+    },
+    /// It has failed.
+    Failed(Failure),
+}
+
+/// How far the rollout of `target` has come by `now`.
+pub fn progress(record: &Record, worker: &WorkerName, target: &Target, now: Mono) -> Progress {
     let revision = target.revision;
     if target.refusal.is_some() || revision.ready || target.task.is_job() {
-        return None;
+        return Progress::Over;
     }
-    let good = last_ready(record, revision.number)?;
-    let failure = |reason, message| Some(Failure { revision: revision.number, reason, message });
+    let failed =
+        |reason, message| Progress::Failed(Failure { revision: revision.number, reason, message });
+    let limit = target.task.backoff.limit.unwrap_or(u32::MAX);
+    let most = ATTEMPTS.min(limit.saturating_add(1));
     for instance in record.instances.values().filter(|it| it.revision == revision.number) {
-        let ended = instance.reason == Some(EndReason::StartError);
-        if ended && instance.hopeless {
-            return failure("StartError", told(instance));
+        if instance.reason == Some(EndReason::StartError) && instance.hopeless {
+            return failed("StartError", told(instance));
         }
         let counts = instance.state.is_end() && !instance.proven && is_own_end(instance);
-        if counts && instance.failures + 1 >= ATTEMPTS {
-            let message = format!("{ATTEMPTS} attempts ended: {}", told(instance));
-            return failure("CrashLoop", message);
+        if counts && failures_after(target.task, instance) >= most {
+            return failed("CrashLoop", format!("{most} attempts ended: {}", told(instance)));
         }
     }
-    let stop_first = exclusive::stop_first(world.worker, &good.task, target.task).is_some();
+    let stop_first = last_ready(record, revision.number)
+        .is_some_and(|good| exclusive::stop_first(worker, &good.task, target.task).is_some());
     let default = if stop_first { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
     let deadline = record.progressed_at + Duration::from_secs(u64::from(seconds));
-    if world.now.mono < deadline {
-        plan.wake(deadline);
-        return None;
+    if now < deadline {
+        return Progress::UnderWay { deadline };
     }
     let said = record.pull_trouble.iter().chain(record.troubles.values()).next();
     let why = said.map_or_else(String::new, |trouble| format!(": {}", trouble.message));
-    failure("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
+    failed("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
+}
+
+/// Whether the rollout of `target` has failed and there is something to go back to; if it still
+/// may, `plan` wakes for its deadline.
+pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
+    last_ready(world.record, target.revision.number)?;
+    match progress(world.record, world.worker, target, world.now.mono) {
+        Progress::Over => None,
+        Progress::UnderWay { deadline } => {
+            plan.wake(deadline);
+            None
+        }
+        Progress::Failed(failure) => Some(failure),
+    }
 }
 
 fn told(instance: &Instance) -> String {

@@ -1,0 +1,205 @@
+//! What is so about a task and what is not, each with a reason.
+
+use super::facts::{Facts, Slot};
+use super::phase::is_progressing;
+use super::{Condition, ConditionType, StatusInputs, TaskStatus, Truth};
+use crate::domain::decide::job::Verdict;
+use crate::domain::decide::service::failures_after;
+use crate::domain::decide::target::Progress;
+use crate::domain::desired::{Presence, Validity};
+use crate::domain::instance::{EndReason, Instance};
+use crate::domain::plan::{Plan, Waiting};
+use crate::domain::task::Task;
+
+/// A condition without its times.
+struct Finding {
+    status: Truth,
+    reason: &'static str,
+    message: String,
+}
+
+/// The four conditions, in the order of the manifest's contract.
+pub fn conditions(
+    inputs: &StatusInputs,
+    facts: &Facts,
+    previous: Option<&TaskStatus>,
+) -> Vec<Condition> {
+    let found = [
+        (ConditionType::Valid, valid(inputs.validity)),
+        (ConditionType::Converged, converged(inputs)),
+        (ConditionType::Progressing, progressing(inputs, facts)),
+        (ConditionType::Ready, ready(inputs, facts)),
+    ];
+    let since = |type_, status| {
+        let before = previous.and_then(|previous| previous.condition(type_));
+        let same = before.filter(|before| before.status == status);
+        same.map_or(inputs.now.wall, |before| before.last_transition_time)
+    };
+    found
+        .into_iter()
+        .map(|(type_, finding)| Condition {
+            type_,
+            status: finding.status,
+            reason: finding.reason.to_owned(),
+            message: finding.message,
+            last_transition_time: since(type_, finding.status),
+            observed_generation: inputs.record.head.generation,
+        })
+        .collect()
+}
+
+fn is(reason: &'static str, message: impl Into<String>) -> Finding {
+    Finding { status: Truth::True, reason, message: message.into() }
+}
+
+fn is_not(reason: &'static str, message: impl Into<String>) -> Finding {
+    Finding { status: Truth::False, reason, message: message.into() }
+}
+
+fn valid(validity: &Validity) -> Finding {
+    match validity {
+        Validity::Valid => is("Accepted", "the manifest was accepted"),
+        Validity::Held { reason, problems } => {
+            let first = problems.first().map_or_else(String::new, ToString::to_string);
+            let message = match problems.len() {
+                0 | 1 => first,
+                number => format!("{first}, and {} more", number - 1),
+            };
+            is_not(reason.word(), message)
+        }
+    }
+}
+
+fn converged(inputs: &StatusInputs) -> Finding {
+    let plan = inputs.plan;
+    if let Some(message) = &inputs.engine.unavailable {
+        let message = format!("the engine can't be asked: {message}");
+        return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
+    }
+    if let Some(message) = inputs.source_unavailable {
+        return is_not("SourceUnavailable", message);
+    }
+    if let Some(message) = inputs.held {
+        return is_not("PruneHeld", message);
+    }
+    // What somebody has to do something about comes before what goes on by itself.
+    let named = ["SourceChanged", "NotOurs", "PortConflict", "VolumeInUse"];
+    let blocked = named
+        .into_iter()
+        .find_map(|word| plan.waiting.iter().find(|waiting| waiting.word() == word));
+    if let Some(waiting) = blocked {
+        return is_not(waiting.word(), format!("waiting for {waiting}"));
+    }
+    if let Some(doing) = super::doing(plan).first() {
+        return is_not("InProgress", doing.clone());
+    }
+    if plan.revise || plan.refuse.is_some() || plan.vanished {
+        return is_not("InProgress", "the next look is due");
+    }
+    match plan.waiting.first() {
+        Some(waiting) if waiting.word() == "InProgress" => {
+            is_not("InProgress", waiting.to_string())
+        }
+        Some(waiting) => is_not("Waiting", format!("waiting for {waiting}")),
+        None => is("Converged", "nothing is to be done"),
+    }
+}
+
+fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
+    if inputs.record.head.task.suspend {
+        return is_not("Paused", "the task is suspended");
+    }
+    if let Some(refusal) = facts.refusal {
+        let message = format!("{}: {}", refusal.reason, refusal.message);
+        return is_not("RolledBack", message);
+    }
+    let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
+    match &facts.progress {
+        Progress::Failed(failure) if failure.reason == "DeadlineExceeded" => {
+            is_not("DeadlineExceeded", failure.message.clone())
+        }
+        // There is nothing to go back to, so it goes on.
+        Progress::Failed(failure) => is("RolloutUnderWay", failure.message.clone()),
+        Progress::UnderWay { .. } if facts.wanted > 0 && inputs.presence != Presence::Gone => {
+            is("RolloutUnderWay", format!("revision {newest} is being rolled out"))
+        }
+        Progress::Over if is_progressing(inputs, facts) => {
+            is("RolloutUnderWay", "instances that are wanted are being started")
+        }
+        Progress::UnderWay { .. } | Progress::Over => {
+            is_not("Complete", format!("revision {newest} is rolled out"))
+        }
+    }
+}
+
+fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
+    let task = &inputs.record.head.task;
+    if let Some(message) = &inputs.engine.unavailable {
+        let message = format!("the engine can't be asked: {message}");
+        return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
+    }
+    if inputs.presence == Presence::Gone {
+        return is_not("Stopped", "its manifest is gone");
+    }
+    if task.suspend {
+        return is_not("Stopped", "the task is suspended");
+    }
+    let is_fine = |slot: &&Slot| slot.ready || slot.verdict == Some(Verdict::Done);
+    let worst = facts.slots.iter().find(|slot| !is_fine(slot) && slot.given_up);
+    let Some(slot) = worst.or_else(|| facts.slots.iter().find(|slot| !is_fine(slot))) else {
+        let is_over = facts.wanted > 0 && facts.slots.iter().all(|slot| !slot.ready);
+        return if is_over {
+            is("Completed", "all that was to run has run")
+        } else {
+            is("Ready", format!("{} of {} ready", facts.ready, facts.wanted))
+        };
+    };
+    let (reason, why) = not_ready(inputs, task, slot);
+    is_not(reason, format!("{} of {} ready: {why}", facts.ready, facts.wanted))
+}
+
+/// Why a slot has no ready instance.
+fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, String) {
+    let waits = || inputs.plan.waiting.iter();
+    if let Some(trouble) = &inputs.record.pull_trouble {
+        return ("ImagePullFailed", trouble.message.clone());
+    }
+    let seat = slot.live.map(|instance| instance.seat);
+    if let Some(trouble) = seat.and_then(|seat| inputs.record.troubles.get(&seat)) {
+        return ("StartError", trouble.message.clone());
+    }
+    let pace = waits().find(|waiting| matches!(waiting, Waiting::RestartPace(_)));
+    let ended = slot.ended.filter(|last| slot.live.is_none_or(|live| live.seat > last.seat));
+    match (ended.and_then(|last| of_end(task, slot, last)), pace) {
+        (Some(of_end), _) => of_end,
+        (None, Some(pace)) => ("BackOff", pace.to_string()),
+        (None, None) => ("Starting", going_on(inputs.plan)),
+    }
+}
+
+/// What the end before says of a slot that has no ready instance.
+fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, String)> {
+    let reason = last.reason?;
+    let code = last.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+    let text = last.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+    let message = format!("{} ended: {reason}{code}{text}", last.seat);
+    let word = match reason {
+        EndReason::OomKilled => "OOMKilled",
+        EndReason::StartError => "StartError",
+        EndReason::Lost => "Lost",
+        EndReason::Disrupted => "Disrupted",
+        EndReason::Stopped if slot.given_up => "Stopped",
+        EndReason::Exited | EndReason::Error => {
+            // The first may happen to anybody.
+            if slot.given_up || failures_after(task, last) > 1 { "CrashLoop" } else { "BackOff" }
+        }
+        EndReason::Stopped | EndReason::Cancelled => return None,
+    };
+    Some((word, message))
+}
+
+fn going_on(plan: &Plan) -> String {
+    let doing = super::doing(plan).into_iter().next();
+    let waiting = || plan.waiting.first().map(|waiting| format!("waiting for {waiting}"));
+    doing.or_else(waiting).unwrap_or_else(|| "the next look is due".to_owned())
+}

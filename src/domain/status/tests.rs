@@ -1,0 +1,1 @@
+//! A status for each phase and each reason.
