@@ -27,8 +27,8 @@ pub fn prepare(template: &mut Template, source: &str, policy: &Policy) -> Result
         let Some(resolved) = resolved.to_str() else {
             return Err(missing(path, &"its name is not UTF-8"));
         };
-        let allowed =
-            policy.allows_host_path(resolved, &resolved_source) || policy.allows_host_path(resolved, source);
+        let allowed = policy.allows_host_path(resolved, &resolved_source)
+            || policy.allows_host_path(resolved, source);
         if !allowed {
             return Err(Rejection {
                 cause: Cause::Forbidden,

@@ -2,8 +2,10 @@
 
 pub mod db;
 pub mod domain;
+pub mod files;
 pub mod manifest;
 pub mod metrics;
 pub mod queue;
 pub mod runtime;
 pub mod watch;
+pub mod worker;

@@ -57,10 +57,13 @@ CREATE TABLE instance (
     fingerprint TEXT NOT NULL,
     failures INTEGER NOT NULL,
     start_sent INTEGER NOT NULL,
+    hopeless INTEGER NOT NULL,
     proven INTEGER NOT NULL,
+    because TEXT NOT NULL,
     stopping TEXT,
     created_at INTEGER NOT NULL,
     started_at INTEGER,
+    seen_under INTEGER,
     finished_at INTEGER,
     UNIQUE (namespace, name, slot, attempt)
 ) STRICT;

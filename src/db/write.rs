@@ -121,11 +121,12 @@ fn put_instance(connection: &Connection, instance: &Instance) -> rusqlite::Resul
         .prepare_cached(
             "INSERT OR REPLACE INTO instance
              (id, namespace, name, uid, slot, attempt, state, container, exit_code, reason,
-              message, revision, fingerprint, failures, start_sent, proven, stopping, created_at,
-              started_at, finished_at)
+              message, revision, fingerprint, failures, start_sent, hopeless, proven, because,
+              stopping, created_at, started_at, seen_under, finished_at)
              VALUES (:id, :namespace, :name, :uid, :slot, :attempt, :state, :container,
                      :exit_code, :reason, :message, :revision, :fingerprint, :failures,
-                     :start_sent, :proven, :stopping, :created_at, :started_at, :finished_at)",
+                     :start_sent, :hopeless, :proven, :because, :stopping, :created_at,
+                     :started_at, :seen_under, :finished_at)",
         )?
         .execute(named_params! {
             ":id": id,
@@ -143,10 +144,13 @@ fn put_instance(connection: &Connection, instance: &Instance) -> rusqlite::Resul
             ":fingerprint": instance.fingerprint.as_str(),
             ":failures": instance.failures,
             ":start_sent": instance.start_sent,
+            ":hopeless": instance.hopeless,
             ":proven": instance.proven,
+            ":because": instance.because,
             ":stopping": instance.stopping,
             ":created_at": instance.created_at.millis(),
             ":started_at": instance.started_at.map(Timestamp::millis),
+            ":seen_under": instance.seen_under.map(Timestamp::millis),
             ":finished_at": instance.finished_at.map(Timestamp::millis),
         })
         .map(drop)

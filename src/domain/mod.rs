@@ -21,6 +21,7 @@ pub mod record;
 pub mod settle;
 pub mod source;
 pub mod status;
+pub mod subnet;
 pub mod task;
 pub mod template;
 pub mod time;

@@ -1,6 +1,12 @@
 //! What the operator lets manifests ask for.
+//!
+//! It says what a task asks too much; it never looks at the host. `manifest` asks it while
+//! checking, and whoever resolves a link of a host path asks it again.
 
 use serde::{Deserialize, Serialize};
+
+use super::task::Task;
+use super::template::{Logging, MountSource, SecurityContext};
 
 /// What the operator lets manifests ask for; outside the directory, never the manifest's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,4 +28,180 @@ pub enum Level {
     Baseline,
     /// Anything.
     Privileged,
+}
+
+/// Something that a task asks too much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// JSON pointer into the manifest. Where nothing is written, it leads to what is missing.
+    pub pointer: String,
+    /// What is asked too much.
+    pub message: String,
+    /// What to write instead, or what the operator can do.
+    pub help: String,
+}
+
+/// Capabilities that may be added at [`Level::Baseline`] (Pod Security Standards, baseline).
+const BASELINE_CAPABILITIES: [&str; 13] = [
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "MKNOD",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Capabilities that may be added at [`Level::Restricted`].
+const RESTRICTED_CAPABILITIES: [&str; 1] = ["NET_BIND_SERVICE"];
+
+/// Log drivers that keep a log on this host.
+const LOCAL_LOG_DRIVERS: [&str; 5] = ["json-file", "local", "journald", "none", "syslog"];
+
+/// The option that sends `syslog` elsewhere.
+const SYSLOG_ADDRESS: &str = "syslog-address";
+
+/// Where the kernel's files are: a process that starts there may hold on to the host's.
+const PROC: &str = "/proc";
+
+const SECURITY: &str = "/spec/securityContext";
+
+impl Policy {
+    /// All that `task` asks too much, `source` being its source directory (absolute, normalised).
+    #[must_use]
+    pub fn violations(&self, task: &Task, source: &str) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let template = &task.template;
+        let security = &template.security_context;
+        if self.level < Level::Privileged {
+            if template.host_network {
+                found.push(self.needs_privileged("/spec/hostNetwork", "`hostNetwork`"));
+            }
+            if template.working_dir.as_deref().is_some_and(|path| is_at_or_below(path, PROC)) {
+                let what = "a working directory in `/proc`";
+                found.push(self.needs_privileged("/spec/workingDir", what));
+            }
+            self.isolation(security, &mut found);
+            self.logging(&template.logging, &mut found);
+        }
+        if self.level == Level::Restricted {
+            self.hardening(security, &mut found);
+        }
+        for (index, mount) in template.mounts.iter().enumerate() {
+            if let MountSource::HostPath { path, .. } = &mount.source
+                && !self.allows_host_path(path, source)
+            {
+                found.push(Violation {
+                    pointer: format!("/spec/mounts/{index}/hostPath"),
+                    message: format!("`{path}` is outside the source, `{source}`"),
+                    help: "use a path inside it, or let the operator start evenkeel with \
+                           `--allow-host-path PREFIX`"
+                        .to_owned(),
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether a path of the host may be mounted: inside the source, below an allowed prefix, or
+    /// anywhere at [`Level::Privileged`]. `resolved` is absolute and normalised.
+    #[must_use]
+    pub fn allows_host_path(&self, resolved: &str, source: &str) -> bool {
+        self.level == Level::Privileged
+            || is_at_or_below(resolved, source)
+            || self.allowed_host_paths.iter().any(|prefix| is_at_or_below(resolved, prefix))
+    }
+
+    fn isolation(&self, security: &SecurityContext, found: &mut Vec<Violation>) {
+        if security.privileged {
+            let pointer = format!("{SECURITY}/privileged");
+            found.push(self.needs_privileged(&pointer, "`privileged`"));
+        }
+        let allowed: &[&str] = match self.level {
+            Level::Restricted => &RESTRICTED_CAPABILITIES,
+            Level::Baseline | Level::Privileged => &BASELINE_CAPABILITIES,
+        };
+        for name in &security.capabilities_add {
+            if !allowed.contains(&name.as_str()) {
+                let pointer = format!("{SECURITY}/capabilities/add");
+                found.push(self.needs_privileged(&pointer, &format!("the capability `{name}`")));
+            }
+        }
+        if security.seccomp_unconfined {
+            let pointer = format!("{SECURITY}/seccompProfile");
+            found.push(self.needs_privileged(&pointer, "the seccomp profile `Unconfined`"));
+        }
+        if security.apparmor_profile.as_deref() == Some("unconfined") {
+            let pointer = format!("{SECURITY}/apparmorProfile");
+            found.push(self.needs_privileged(&pointer, "the AppArmor profile `Unconfined`"));
+        }
+    }
+
+    fn logging(&self, logging: &Logging, found: &mut Vec<Violation>) {
+        let driver = logging.driver.as_str();
+        if !LOCAL_LOG_DRIVERS.contains(&driver) {
+            let what = format!("the log driver `{driver}`, which may send logs elsewhere,");
+            found.push(self.needs_privileged("/spec/logging/driver", &what));
+        } else if driver == "syslog" && logging.options.contains_key(SYSLOG_ADDRESS) {
+            let pointer = format!("/spec/logging/options/{SYSLOG_ADDRESS}");
+            found.push(self.needs_privileged(&pointer, "sending logs to another host"));
+        }
+    }
+
+    fn hardening(&self, security: &SecurityContext, found: &mut Vec<Violation>) {
+        let mut missing = |field: &str, message: &str, help: &str| {
+            found.push(Violation {
+                pointer: format!("{SECURITY}/{field}"),
+                message: format!("{message} under the policy `{}`", self.level.name()),
+                help: help.to_owned(),
+            });
+        };
+        if security.run_as_user.is_none_or(|user| user == 0) {
+            let message = "`runAsUser` has to be set, and not 0,";
+            missing("runAsUser", message, "write `securityContext: {runAsUser: 1000}`");
+        }
+        if !security.capabilities_drop.contains("ALL") {
+            let message = "all capabilities have to be dropped";
+            let help = "write `securityContext: {capabilities: {drop: [ALL]}}`";
+            missing("capabilities/drop", message, help);
+        }
+        if security.allow_privilege_escalation {
+            let message = "`allowPrivilegeEscalation` can't be true";
+            missing("allowPrivilegeEscalation", message, "remove it");
+        }
+    }
+
+    fn needs_privileged(&self, pointer: &str, what: &str) -> Violation {
+        Violation {
+            pointer: pointer.to_owned(),
+            message: format!("{what} is not allowed under the policy `{}`", self.level.name()),
+            help: "remove it, or let the operator start evenkeel with `--policy privileged`"
+                .to_owned(),
+        }
+    }
+}
+
+impl Level {
+    /// As the operator writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Restricted => "restricted",
+            Self::Baseline => "baseline",
+            Self::Privileged => "privileged",
+        }
+    }
+}
+
+/// Whether `path` is `parent` or lies below it, compared part by part: `/srv/ab` is not below
+/// `/srv/a`.
+fn is_at_or_below(path: &str, parent: &str) -> bool {
+    let parent = parent.trim_end_matches('/');
+    path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,5 +1,5 @@
 //! What needs no engine: stories on real directories and the simulated engine.
-#![allow(clippy::pedantic, clippy::unwrap_used, missing_docs)]
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod db;
 mod manifest;

@@ -26,6 +26,13 @@ impl Desired {
         }
     }
 
+    /// A task that the labels of what runs tell of and that was not known: as those that were
+    /// known before this process. One that is known stays as it is.
+    pub fn remember(&mut self, task: Task, place: Place) {
+        let name = task.name.clone();
+        self.tasks.entry(name).or_insert_with(|| accepted(task, place));
+    }
+
     /// The desired state after one look at the source.
     #[must_use]
     pub fn next(&self, snapshot: &Snapshot, rules: &Rules, now: Mono) -> Self {

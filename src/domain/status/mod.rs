@@ -299,6 +299,20 @@ impl TaskStatus {
     pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == type_)
     }
+
+    /// Whether nothing more becomes of it by itself: it is up and nothing is left to do but what
+    /// waits for a person, or it is done, or given up.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let converged = self.condition(ConditionType::Converged);
+        let held = |it: &Condition| matches!(&*it.reason, "PruneHeld" | "SourceUnavailable");
+        match self.phase {
+            Phase::Suspended | Phase::Completed | Phase::Failed | Phase::Running => {
+                converged.is_some_and(|it| it.status == Truth::True || held(it))
+            }
+            Phase::Stopping | Phase::Progressing | Phase::Degraded | Phase::Pending => false,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -1,0 +1,183 @@
+//! What people ask of a running worker, through its API.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::{Goal, Worker};
+use crate::domain::desired::PruneCause;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::name::TaskName;
+use crate::domain::status::TaskStatus;
+use crate::domain::time::Timestamp;
+use crate::runtime::Runtime;
+
+/// What is asked, and where the answer goes.
+pub enum Command {
+    /// How the worker itself is.
+    Overview(oneshot::Sender<Overview>),
+    /// How its tasks are.
+    Tasks(oneshot::Sender<Vec<TaskStatus>>),
+    /// Let exactly these tasks go, which are held.
+    ApprovePrune(BTreeSet<TaskName>, oneshot::Sender<Result<(), String>>),
+    /// Take what was made from this source directory as ours.
+    ApproveSource(String, oneshot::Sender<Result<(), String>>),
+    /// Stop and remove everything of this worker but volumes, and end.
+    Down(oneshot::Sender<()>),
+}
+
+/// How a worker itself is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Overview {
+    /// Its name.
+    pub worker: String,
+    /// The release of evenkeel.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// Its source directory.
+    pub source: String,
+    /// Why that can't be read, if it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_unavailable: Option<String>,
+    /// Manifest files that are there.
+    pub files: usize,
+    /// Every problem in them.
+    pub problems: Vec<Diagnostic>,
+    /// What the engine says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineOverview>,
+    /// Why it can't be asked, if it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_unavailable: Option<String>,
+    /// The other source directory that containers of this worker's name were made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_changed: Option<String>,
+    /// Removals that are held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prune_held: Option<Held>,
+    /// Why the state DB can't be written, if it can't.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub db_trouble: Option<String>,
+    /// It is removing everything.
+    pub going_down: bool,
+    /// How many tasks it has.
+    pub tasks: usize,
+}
+
+/// An engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineOverview {
+    /// Its release.
+    pub version: String,
+    /// The version of its API that is spoken.
+    pub api_version: String,
+    /// When it started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+}
+
+/// Removals that are held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// What would go.
+    pub tasks: BTreeSet<TaskName>,
+    /// Why it does not, in a sentence.
+    pub why: String,
+}
+
+impl<R: Runtime> Worker<R> {
+    /// Answers. Whoever asked may have gone away meanwhile: that is no matter.
+    pub(super) async fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Overview(reply) => drop(reply.send(self.overview())),
+            Command::Tasks(reply) => {
+                drop(reply.send(self.statuses.values().cloned().collect()));
+            }
+            Command::ApprovePrune(tasks, reply) => drop(reply.send(self.approve_prune(&tasks))),
+            Command::ApproveSource(source, reply) => {
+                drop(reply.send(self.approve_source(source).await));
+            }
+            Command::Down(reply) => {
+                self.goal = Goal::Down;
+                self.take_down();
+                let _asker_left = reply.send(());
+            }
+        }
+    }
+
+    fn approve_prune(&mut self, tasks: &BTreeSet<TaskName>) -> Result<(), String> {
+        self.desired = self.desired.approve_prune(tasks).map_err(|error| error.to_string())?;
+        info!(count = tasks.len(), "the removal of tasks was approved");
+        self.desired_changed(tasks.clone());
+        Ok(())
+    }
+
+    async fn approve_source(&mut self, source: String) -> Result<(), String> {
+        if self.engine.source_changed.as_ref() != Some(&source) {
+            return Err(format!("no container of this worker was made from {source}"));
+        }
+        self.approved_sources.insert(source.clone());
+        if let Err(error) = self.db.write(self.meta()).await {
+            self.approved_sources.remove(&source);
+            return Err(error.to_string());
+        }
+        info!(source, "what was made from another source directory was approved as ours");
+        self.engine.source_changed = None;
+        self.relist(super::Afresh::Containers);
+        for name in self.records.keys() {
+            self.queue.add(name.clone());
+        }
+        Ok(())
+    }
+
+    /// Everything of this worker but volumes is to go.
+    pub(super) fn take_down(&mut self) {
+        warn!("everything of this worker but volumes is being removed");
+        let names: BTreeSet<TaskName> = self.desired.tasks.keys().cloned().collect();
+        self.desired = self.desired.remove_meant(&names, &self.rules, self.clock.now().mono);
+        self.desired_changed(names);
+    }
+
+    fn overview(&self) -> Overview {
+        Overview {
+            worker: self.setting.maker.worker.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            source: self.setting.maker.source.clone(),
+            source_unavailable: self.desired.unavailable.clone(),
+            files: self.files(),
+            problems: self.problems(),
+            engine: self.engine_info.as_ref().map(|info| EngineOverview {
+                version: info.version.clone(),
+                api_version: info.api_version.clone(),
+                started_at: info.started_at,
+            }),
+            engine_unavailable: self.engine.unavailable.clone(),
+            source_changed: self.engine.source_changed.clone(),
+            prune_held: self.held(),
+            db_trouble: self.db_trouble.clone(),
+            going_down: self.goal == Goal::Down,
+            tasks: self.records.len(),
+        }
+    }
+
+    pub(super) fn held(&self) -> Option<Held> {
+        let held = self.desired.prune_held.as_ref()?;
+        let count = held.tasks.len();
+        let why = match &held.cause {
+            PruneCause::TooMany { known } => format!(
+                "{count} of {known} tasks would go within a minute; if that is meant: evenkeel approve prune"
+            ),
+            PruneCause::Unreadable { file } => {
+                format!("{file} is new or changed and can't be read: it may hold them")
+            }
+        };
+        Some(Held { tasks: held.tasks.clone(), why })
+    }
+}

@@ -1,0 +1,86 @@
+//! Asking the engine: the calls that observe, each joined as a [`Finished`].
+
+use std::sync::Arc;
+
+use super::steps::Done;
+use crate::domain::container::Container;
+use crate::domain::instance::{ContainerId, Seat};
+use crate::domain::name::{TaskName, WorkerName};
+use crate::domain::outcome::Outcome;
+use crate::domain::template::{ImageRef, PullPolicy};
+use crate::domain::time::Mono;
+use crate::runtime::{EngineInfo, Resource, Runtime, Unreachable};
+
+/// A call to the engine that has ended.
+#[derive(Debug)]
+pub enum Finished {
+    /// A step of an instance.
+    Step {
+        /// Of which task.
+        task: TaskName,
+        /// Of which instance.
+        seat: Seat,
+        /// On which container, if there was one.
+        container: Option<ContainerId>,
+        /// What came of it.
+        done: Done,
+    },
+    /// A pull.
+    Pulled(ImageRef, PullPolicy, Outcome<String>),
+    /// One container was looked at.
+    Inspected {
+        /// Which.
+        id: ContainerId,
+        /// When it was asked for.
+        asked: Mono,
+        /// The answer; `Err`: none.
+        answer: Result<Option<Container>, Unreachable>,
+    },
+    /// All was looked at.
+    Relisted {
+        /// When it was asked for.
+        asked: Mono,
+        /// The answer; `Err`: none.
+        answer: Result<Whole, Unreachable>,
+    },
+    /// A network was to be removed.
+    NetworkRemoved(String, Outcome),
+}
+
+/// All that the engine says of a worker.
+#[derive(Debug)]
+pub struct Whole {
+    /// The engine itself, where that was asked too.
+    pub info: Option<EngineInfo>,
+    /// All containers with the worker's label.
+    pub containers: Vec<Container>,
+    /// Networks and volumes with the worker's label, where that was asked too.
+    pub resources: Option<Resource>,
+}
+
+/// Asks for everything; `afresh`: also what changes only with the engine itself.
+pub async fn relist<R: Runtime>(
+    runtime: Arc<R>,
+    worker: WorkerName,
+    afresh: bool,
+    asked: Mono,
+) -> Finished {
+    Finished::Relisted { asked, answer: whole(&*runtime, &worker, afresh).await }
+}
+
+async fn whole<R: Runtime>(
+    runtime: &R,
+    worker: &WorkerName,
+    afresh: bool,
+) -> Result<Whole, Unreachable> {
+    let info = if afresh { Some(runtime.info().await?) } else { None };
+    let resources = if afresh { Some(runtime.list_resources(worker).await?) } else { None };
+    let containers = runtime.list(worker).await?;
+    Ok(Whole { info, containers, resources })
+}
+
+/// Asks for one container.
+pub async fn inspect<R: Runtime>(runtime: Arc<R>, id: ContainerId, asked: Mono) -> Finished {
+    let answer = runtime.inspect(&id).await;
+    Finished::Inspected { id, asked, answer }
+}

@@ -1,0 +1,120 @@
+//! Which tasks want or have a host port or a mount: so that one look need not ask them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::desired::{Desired, Presence};
+use crate::domain::exclusive;
+use crate::domain::instance::Instance;
+use crate::domain::name::{TaskName, WorkerName};
+use crate::domain::record::Record;
+use crate::domain::task::Task;
+use crate::domain::world::{PortRival, Writer};
+
+/// Which tasks want or have a host port or a mount.
+#[derive(Debug, Default)]
+pub struct Index {
+    ports: BTreeMap<u16, BTreeSet<TaskName>>,
+    mounts: BTreeMap<String, BTreeSet<TaskName>>,
+    of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<String>)>,
+}
+
+impl Index {
+    /// Brings what is known of a task up to its record; `None`: it is gone.
+    pub fn update(&mut self, worker: &WorkerName, name: &TaskName, record: Option<&Record>) {
+        let (ports, mounts) = record.map_or_else(Default::default, |it| claims(worker, it));
+        let known = self.of_task.get(name);
+        if known.is_none_or(|known| (&known.0, &known.1) != (&ports, &mounts)) {
+            if let Some((old_ports, old_mounts)) = self.of_task.remove(name) {
+                for port in old_ports {
+                    drop_from(&mut self.ports, &port, name);
+                }
+                for mount in old_mounts {
+                    drop_from(&mut self.mounts, &mount, name);
+                }
+            }
+            for port in &ports {
+                self.ports.entry(*port).or_default().insert(name.clone());
+            }
+            for mount in &mounts {
+                self.mounts.entry(mount.clone()).or_default().insert(name.clone());
+            }
+            if record.is_some() {
+                self.of_task.insert(name.clone(), (ports, mounts));
+            }
+        }
+    }
+
+    /// The other tasks that want or have a host port or a mount of this one.
+    #[must_use]
+    pub fn neighbours(&self, name: &TaskName) -> BTreeSet<TaskName> {
+        let Some((ports, mounts)) = self.of_task.get(name) else { return BTreeSet::new() };
+        let by_port = ports.iter().filter_map(|port| self.ports.get(port)).flatten();
+        let by_mount = mounts.iter().filter_map(|mount| self.mounts.get(mount)).flatten();
+        by_port.chain(by_mount).filter(|other| *other != name).cloned().collect()
+    }
+}
+
+fn drop_from<K: Ord + Clone>(map: &mut BTreeMap<K, BTreeSet<TaskName>>, key: &K, name: &TaskName) {
+    if let Some(names) = map.get_mut(key) {
+        names.remove(name);
+        if names.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+/// The tasks that a record's containers are or will be made from.
+fn forms(record: &Record) -> impl Iterator<Item = &Task> {
+    std::iter::once(&record.head.task).chain(record.revisions.values().map(|it| &it.task))
+}
+
+fn claims(worker: &WorkerName, record: &Record) -> (BTreeSet<u16>, BTreeSet<String>) {
+    let ports = forms(record)
+        .flat_map(|task| exclusive::fixed_ports(&task.template).map(|(_, host)| host.port));
+    let mounts =
+        forms(record).flat_map(|task| exclusive::written(worker, task).map(|(mount, _)| mount));
+    (ports.collect(), mounts.collect())
+}
+
+/// Live instances whose container was started, with the task each was made from.
+fn started(record: &Record) -> impl Iterator<Item = (&Instance, &Task)> {
+    record.instances.values().filter(|it| it.is_live() && it.start_sent).filter_map(|instance| {
+        let revision = record.revisions.get(&instance.revision)?;
+        Some((instance, &revision.task))
+    })
+}
+
+/// What `other` has to say to the host ports of `task`.
+pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> {
+    let presence = desired.tasks.get(&other.head.name).map(|wanted| wanted.presence);
+    let stays = presence.is_some_and(|presence| presence != Presence::Gone);
+    let wants_any = stays && other.head.task.wanted_slots() > 0;
+    exclusive::fixed_ports(&task.template)
+        .filter_map(|port| {
+            let meets = |form: &Task| {
+                exclusive::fixed_ports(&form.template).any(|held| exclusive::ports_meet(held, port))
+            };
+            let holds = started(other).any(|(_, form)| meets(form));
+            let wants = wants_any && meets(&other.head.task);
+            (holds || wants).then(|| PortRival {
+                port: port.1.port,
+                task: other.head.name.clone(),
+                place: other.head.place.clone(),
+                holds,
+                wants,
+            })
+        })
+        .collect()
+}
+
+/// The started instances of `record` that write something, whoever's look this is for.
+pub fn writers(worker: &WorkerName, record: &Record) -> Vec<Writer> {
+    let mut writers = Vec::new();
+    for (instance, task) in started(record) {
+        for (mount, shared) in exclusive::written(worker, task) {
+            let (task, seat) = (record.head.name.clone(), instance.seat);
+            writers.push(Writer { mount, task, seat, shared });
+        }
+    }
+    writers
+}

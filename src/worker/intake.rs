@@ -1,0 +1,113 @@
+//! `add_task`: what the files ask for, onto the queue.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{Goal, Worker, changes};
+use crate::domain::desired::Presence;
+use crate::domain::event::Note;
+use crate::domain::instance::Uid;
+use crate::domain::name::TaskName;
+use crate::domain::record::{Head, Record};
+use crate::domain::source::Snapshot;
+use crate::domain::task::Task;
+use crate::domain::time::Now;
+use crate::runtime::Runtime;
+
+impl<R: Runtime> Worker<R> {
+    /// Takes one look at the source into the desired state.
+    pub(super) fn take_snapshot(&mut self, snapshot: Arc<Snapshot>) {
+        if self.goal == Goal::Down {
+            return;
+        }
+        let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
+        let now = self.clock.now().mono;
+        let changed = self.desired.advance(&snapshot, &self.rules, now);
+        self.snapshot = Some(snapshot);
+        self.desired_changed(changed);
+        if before.0 != self.desired.unavailable {
+            self.tell_of_source();
+            self.look_at_all();
+        }
+        if before.1 != self.desired.prune_held {
+            self.tell_of_hold();
+        }
+    }
+
+    /// Brings the tasks of these names to what is desired, and has them looked at.
+    pub(super) fn desired_changed(&mut self, names: BTreeSet<TaskName>) {
+        for name in names {
+            self.add_task(&name);
+        }
+    }
+
+    /// What is desired of a task, onto the queue. What it changes of the record is written down by
+    /// the look that follows, before anything is done about it.
+    fn add_task(&mut self, name: &TaskName) {
+        self.queue.add(name.clone());
+    }
+
+    /// Brings the accepted form of a task into its record.
+    pub(super) fn accept(
+        &self,
+        name: &TaskName,
+        record: Option<Record>,
+        now: Now,
+    ) -> Option<(Record, Vec<Note>)> {
+        let Some(wanted) = self.desired.tasks.get(name) else {
+            return record.map(|record| (record, Vec::new()));
+        };
+        let Some(mut record) = record else {
+            let head = Head {
+                name: name.clone(),
+                uid: Uid(Uuid::now_v7()),
+                generation: 1,
+                task: wanted.task.clone(),
+                place: wanted.place.clone(),
+                refused: None,
+                created_at: now.wall,
+            };
+            let note = Note::normal(None, "Accepted", format!("accepted from {}", head.place));
+            return Some((Record::accepted(head, now.mono), vec![note]));
+        };
+        let mut notes = Vec::new();
+        let head = &mut record.head;
+        if head.task != wanted.task {
+            if spec(&head.task) != spec(&wanted.task) {
+                head.generation += 1;
+                record.progressed_at = now.mono;
+                let message =
+                    format!("generation {} accepted from {}", head.generation, wanted.place);
+                notes.push(Note::normal(None, "Accepted", message));
+            }
+            head.task = wanted.task.clone();
+        }
+        if head.place != wanted.place {
+            head.place = wanted.place.clone();
+        }
+        if self.going.contains(name) && wanted.presence != Presence::Gone {
+            record.head.uid = Uid(Uuid::now_v7());
+            record.head.refused = None;
+            let message = "its manifest is back before it was removed: a new task".to_owned();
+            notes.push(Note::normal(None, "Accepted", message));
+        }
+        Some((record, notes))
+    }
+
+    /// Writes a whole DB anew from what is known, after the old one went away under us.
+    pub(super) async fn rebuild_db(&mut self) {
+        let whole = self.records.values().flat_map(changes::whole).chain(self.meta()).collect();
+        match self.db.rebuild(whole).await {
+            Ok(_) => warn!("the state DB was gone; it was written anew from what is known"),
+            Err(error) => warn!(%error, "the state DB is gone and can't be written anew"),
+        }
+    }
+}
+
+/// What of a task counts as its spec: all but what is on no container.
+fn spec(task: &Task) -> Task {
+    Task { annotations: std::collections::BTreeMap::new(), ..task.clone() }
+}

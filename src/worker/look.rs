@@ -1,0 +1,434 @@
+//! `run_task`: one look at a task, written down, and its steps begun.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::sync::Arc;
+
+use tracing::{debug, error, warn};
+use uuid::Uuid;
+
+use super::report::tell;
+use super::steps::{Call, Done, perform};
+use super::{Mail, RESTART_PACE, Worker, changes, index, sightings};
+use crate::db::{Change, DbError};
+use crate::domain::blueprint::{blueprint, network_of};
+use crate::domain::container::{Container, Identity, container_name, network_name, volume_name};
+use crate::domain::decide::decide;
+use crate::domain::desired::Presence;
+use crate::domain::enact::enact;
+use crate::domain::event::{Event, Note};
+use crate::domain::exclusive;
+use crate::domain::instance::{ContainerId, EndReason, InstanceId, Seat};
+use crate::domain::name::{Label, TaskName};
+use crate::domain::plan::{Plan, Planned, Pull, Step};
+use crate::domain::record::Record;
+use crate::domain::settle;
+use crate::domain::template::{HostPort, Protocol};
+use crate::domain::time::Now;
+use crate::domain::world::{Seen, World};
+use crate::runtime::Runtime;
+use crate::worker::engine::Finished;
+
+/// One look, before it is written down.
+struct Looked {
+    name: TaskName,
+    before: Option<Record>,
+    record: Record,
+    plan: Plan,
+    changes: Vec<Change>,
+    events: Vec<Event>,
+    now: Now,
+}
+
+impl<R: Runtime> Worker<R> {
+    /// Looks at `first` and at what else waits, writes all of it down at once, and begins the steps.
+    pub(super) async fn run_tasks(&mut self, first: TaskName) {
+        let mut names = vec![first];
+        while names.len() < super::BATCH
+            && let Some(name) = self.queue.try_next()
+        {
+            names.push(name);
+        }
+        let mut looks = Vec::with_capacity(names.len());
+        for name in &names {
+            if let Some(looked) = self.look(name) {
+                // The next look of the same batch sees what this one means to do.
+                self.records.insert(name.clone(), looked.record.clone());
+                looks.push(looked);
+            }
+        }
+        let changes: Vec<Change> = looks.iter_mut().flat_map(|it| it.changes.drain(..)).collect();
+        if self.write_down(changes).await {
+            for looked in looks {
+                self.begin(looked);
+            }
+            for name in &names {
+                self.queue.forget(name);
+                self.queue.done(name);
+            }
+        } else {
+            // No effect without intent: nothing is begun, and all is looked at again later.
+            for looked in looks {
+                match looked.before {
+                    Some(before) => self.records.insert(looked.name, before),
+                    None => self.records.remove(&looked.name),
+                };
+            }
+            for name in names {
+                self.queue.done(&name);
+                self.queue.retry(name);
+            }
+        }
+    }
+
+    /// Writes changes down; whether that succeeded.
+    async fn write_down(&mut self, changes: Vec<Change>) -> bool {
+        if changes.is_empty() {
+            return self.db_trouble.is_none() || self.probe_db().await;
+        }
+        match self.db.write(changes).await {
+            Ok(()) => {
+                if self.db_trouble.take().is_some() {
+                    warn!("the state DB can be written again");
+                }
+                true
+            }
+            Err(error) => {
+                self.on_db_error(&error).await;
+                false
+            }
+        }
+    }
+
+    async fn probe_db(&mut self) -> bool {
+        let looks =
+            Change::SetMeta { key: "probe".to_owned(), value: Some(self.looks.to_string()) };
+        Box::pin(self.write_down(vec![looks])).await
+    }
+
+    async fn on_db_error(&mut self, error: &DbError) {
+        if self.db_trouble.is_none() {
+            error!(%error, "the state DB can't be written; nothing new is started until it can");
+        }
+        self.db_trouble = Some(error.to_string());
+        if error.needs_rebuild() {
+            self.rebuild_db().await;
+        }
+    }
+
+    /// One look at a task; nothing is done yet.
+    fn look(&mut self, name: &TaskName) -> Option<Looked> {
+        self.looks += 1;
+        let now = self.clock.now();
+        let before = self.records.get(name).cloned();
+        let (mut record, mut notes) = self.accept(name, before.clone(), now)?;
+        for mail in self.mail.get(name).cloned().unwrap_or_default() {
+            notes.extend(deliver(&mut record, mail, now));
+        }
+        let strays = self.strays(&record);
+        notes.extend(settle::adopt(&mut record, strays, &self.engine, now));
+        let seen = self.seen(&record);
+        notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
+        let plan = decide(&self.world(&record, seen, now));
+        notes.extend(enact(&mut record, &plan, || InstanceId(Uuid::now_v7()), now));
+        let mut changes = changes::between(before.as_ref(), &record);
+        let kept_logs = self.mail.get(name).into_iter().flatten().filter_map(|mail| match mail {
+            Mail::Log(instance, log) => {
+                Some(Change::KeepLog { instance: *instance, log: log.clone() })
+            }
+            Mail::Step(..) | Mail::Pull(..) => None,
+        });
+        changes.extend(kept_logs);
+        if plan.vanished {
+            changes.push(Change::DropTask(name.clone()));
+            notes.push(Note::normal(None, "Removed", "nothing is left of it".to_owned()));
+        }
+        let events: Vec<Event> =
+            notes.iter().map(|note| changes::event(note, &record, now)).collect();
+        changes.extend(events.iter().cloned().map(Change::AddEvent));
+        debug!(task = %name, %plan, "look");
+        Some(Looked { name: name.clone(), before, record, plan, changes, events, now })
+    }
+
+    /// Containers of a task that its record has no instance for.
+    fn strays(&self, record: &Record) -> Vec<(Identity, Container)> {
+        let known: BTreeSet<&ContainerId> =
+            record.instances.values().filter_map(|instance| instance.container.as_ref()).collect();
+        self.sightings
+            .of_task(&record.head.name)
+            .filter(|container| !known.contains(&container.id))
+            .filter_map(|container| {
+                let worker = &self.setting.maker.worker;
+                let identity = sightings::ours(container, worker, false)?;
+                Some((identity, (**container).clone()))
+            })
+            .collect()
+    }
+
+    /// What the engine said of each instance's container.
+    fn seen(&self, record: &Record) -> BTreeMap<Seat, Seen> {
+        let seen = |seat: &Seat, container: Option<&ContainerId>| match container {
+            Some(id) => self.sightings.seen(id),
+            // One without an id is absent if a list lacks it that was asked for after the last try
+            // to make it.
+            None => {
+                let tried = record.troubles.get(seat).map(|trouble| trouble.at);
+                let listed = self.sightings.listed_at;
+                if listed.is_some() && listed >= tried { Seen::Absent } else { Seen::Unknown }
+            }
+        };
+        let instances = record.instances.iter();
+        instances.map(|(seat, it)| (*seat, seen(seat, it.container.as_ref()))).collect()
+    }
+
+    fn world<'a>(&'a self, record: &'a Record, seen: BTreeMap<Seat, Seen>, now: Now) -> World<'a> {
+        let name = &record.head.name;
+        let worker = &self.setting.maker.worker;
+        let neighbours = self.index.neighbours(name);
+        let others = || neighbours.iter().filter_map(|name| self.records.get(name));
+        let task = &record.head.task;
+        let volumes = task.template.mounts.iter().filter_map(|mount| match &mount.source {
+            crate::domain::template::MountSource::Volume(volume) => {
+                let there = self.volumes.contains(&volume_name(worker, &name.namespace, volume));
+                there.then(|| volume.clone())
+            }
+            _ => None,
+        });
+        let mut writers: Vec<_> = others().flat_map(|it| index::writers(worker, it)).collect();
+        writers.extend(index::writers(worker, record));
+        World {
+            now,
+            jitter: self.jitter(),
+            worker,
+            record,
+            presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
+            engine: &self.engine,
+            seen,
+            in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),
+            pulling: self.pulls.wanted_by(name),
+            network: self.networks.contains(&network_name(worker, &name.namespace)),
+            volumes: volumes.collect(),
+            port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
+            busy_ports: self.busy_ports(record),
+            writers,
+            restart_at: self.restart_at,
+        }
+    }
+
+    /// Host ports of a task that something listens at, while it has an instance to start.
+    fn busy_ports(&self, record: &Record) -> BTreeSet<u16> {
+        let waits = record.instances.values().any(|it| it.is_live() && !it.start_sent);
+        if !self.local_engine || !waits {
+            return BTreeSet::new();
+        }
+        exclusive::fixed_ports(&record.head.task.template)
+            .filter(|(port, host)| is_busy(port.protocol, *host))
+            .map(|(_, host)| host.port)
+            .collect()
+    }
+
+    /// What was looked at is written down: it holds, and its steps begin.
+    fn begin(&mut self, looked: Looked) {
+        let Looked { name, record, plan, events, now, .. } = looked;
+        self.mail.remove(&name);
+        for event in events {
+            tell(&event);
+        }
+        let worker = self.setting.maker.worker.clone();
+        if plan.vanished {
+            self.vanish(&name);
+            return;
+        }
+        if self.desired.tasks.get(&name).is_some_and(|it| it.presence == Presence::Gone) {
+            self.going.insert(name.clone());
+        } else {
+            self.going.remove(&name);
+        }
+        self.index.update(&worker, &name, Some(&record));
+        self.records.insert(name.clone(), record);
+        if plan.restarts > 0 {
+            self.restart_at = now.mono + RESTART_PACE;
+        }
+        self.want_pull(&name, plan.pull.as_ref());
+        let mut again = plan.revise || plan.refuse.is_some() || plan.ready.is_some();
+        again |= !plan.proven.is_empty();
+        for planned in &plan.steps {
+            if planned.step.is_effect() {
+                self.start_step(&name, planned);
+            } else {
+                again = true;
+            }
+        }
+        if again {
+            self.queue.add(name.clone());
+        } else if let Some(at) = plan.wake_at {
+            self.queue.add_after(name.clone(), at.since(now.mono));
+        }
+        self.keep_plan(name, plan, now);
+    }
+
+    /// Keeps what was planned, for whoever asks; those who wait for the same things look again.
+    fn keep_plan(&mut self, name: TaskName, plan: Plan, now: Now) {
+        let before = self.statuses.get(&name).cloned();
+        self.plans.insert(name.clone(), plan);
+        if let Some(status) = self.status_of(&name, before.as_ref(), now) {
+            let moved = before.is_none_or(|before| before.instances != status.instances);
+            if moved {
+                for neighbour in self.index.neighbours(&name) {
+                    self.queue.add(neighbour);
+                }
+            }
+            self.statuses.insert(name, status);
+        }
+    }
+
+    /// Nothing is left of a task: it is forgotten.
+    fn vanish(&mut self, name: &TaskName) {
+        let worker = self.setting.maker.worker.clone();
+        for neighbour in self.index.neighbours(name) {
+            self.queue.add(neighbour);
+        }
+        self.index.update(&worker, name, None);
+        if let Some(record) = self.records.remove(name) {
+            for id in record.instances.values().filter_map(|it| it.container.as_ref()) {
+                self.sightings.forget(id);
+            }
+        }
+        self.plans.remove(name);
+        self.statuses.remove(name);
+        self.going.remove(name);
+        self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
+        self.desired = self.desired.forget(name);
+        self.remove_network(&name.namespace);
+    }
+
+    /// Removes the network of a namespace that has no task any more.
+    pub(super) fn remove_network(&mut self, namespace: &Label) {
+        let network = network_name(&self.setting.maker.worker, namespace);
+        let used = self.records.keys().any(|name| name.namespace == *namespace)
+            || self.desired.tasks.keys().any(|name| name.namespace == *namespace);
+        if !used && self.networks.contains(&network) {
+            let runtime = Arc::clone(&self.runtime);
+            self.jobs.spawn(async move {
+                let outcome = runtime.remove_network(&network).await;
+                Finished::NetworkRemoved(network, outcome)
+            });
+        }
+    }
+
+    fn want_pull(&mut self, name: &TaskName, pull: Option<&Pull>) {
+        let (runtime, places) = (&self.runtime, &self.pull_places);
+        let jobs = &mut self.jobs;
+        self.pulls.want(name, pull, |pull| {
+            let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
+            let (image, policy) = (pull.image.clone(), pull.policy);
+            jobs.spawn(async move {
+                let _place = places.acquire().await;
+                let outcome = runtime.pull(&image, policy).await;
+                Finished::Pulled(image, policy, outcome)
+            })
+        });
+    }
+
+    /// `start_task` and `stop_task`: begins one step.
+    fn start_step(&mut self, name: &TaskName, planned: &Planned) {
+        let seat = planned.seat;
+        let Some((call, container)) = self.call(name, planned) else {
+            warn!(task = %name, %planned, "a step was planned that can't be begun");
+            return;
+        };
+        debug!(task = %name, %planned, "step");
+        self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
+        let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
+        let (task, places) = (name.clone(), Arc::clone(&self.step_places));
+        // A stop mostly waits: it takes no place.
+        let waits = matches!(call, Call::Stop(..));
+        self.jobs.spawn(async move {
+            let _place = if waits { None } else { places.acquire().await.ok() };
+            let done: Done = perform(runtime, setting, call).await;
+            Finished::Step { task, seat, container, done }
+        });
+    }
+
+    /// The call that does a step, and the container it is about.
+    fn call(&self, name: &TaskName, planned: &Planned) -> Option<(Call, Option<ContainerId>)> {
+        let maker = &self.setting.maker;
+        let record = self.records.get(name)?;
+        let instance = record.instances.get(&planned.seat)?;
+        let namespace = name.namespace.clone();
+        Some(match planned.step.clone() {
+            Step::Begin { .. } | Step::Drop | Step::Cancel | Step::Forget => return None,
+            Step::MakeNetwork => {
+                let network = network_name(&maker.worker, &namespace);
+                (Call::MakeNetwork(network, namespace), None)
+            }
+            Step::MakeVolume(volume) => {
+                let volume = volume_name(&maker.worker, &namespace, &volume);
+                (Call::MakeVolume(volume, namespace), None)
+            }
+            Step::Create => (Call::Create(Box::new(blueprint(maker, record, instance)?)), None),
+            Step::Start(id) => (Call::Start(id.clone()), Some(id)),
+            Step::Stop(id, grace) => (Call::Stop(id.clone(), grace), Some(id)),
+            Step::Remove(id) => {
+                let ended = instance.reason.is_some_and(|reason| reason != EndReason::Exited);
+                (Call::Remove(id.clone(), ended.then_some(instance.id)), Some(id))
+            }
+            Step::Unpause(id) => (Call::Unpause(id.clone()), Some(id)),
+            Step::Rename(id) => {
+                let name = container_name(&maker.worker, name, planned.seat);
+                (Call::Rename(id.clone(), name), Some(id))
+            }
+            Step::Update(id, resources) => (Call::Update(id.clone(), resources), Some(id)),
+            Step::Connect(id) => {
+                (Call::Connect(id.clone(), network_of(maker, name, instance)), Some(id))
+            }
+        })
+    }
+
+    /// Spreads waits: another number at each look.
+    pub(super) fn jitter(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.setting.maker.worker.as_str(), self.looks).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Writes down what came of steps that ended while the worker was stopping.
+    pub(super) async fn write_down_mail(&mut self) {
+        let now = self.clock.now();
+        let mut written = Vec::new();
+        for (name, mails) in std::mem::take(&mut self.mail) {
+            let Some(before) = self.records.get(&name).cloned() else { continue };
+            let mut record = before.clone();
+            for mail in mails {
+                // What is told of it is told again by the next start.
+                let _notes = deliver(&mut record, mail, now);
+            }
+            written.extend(changes::between(Some(&before), &record));
+        }
+        if !written.is_empty()
+            && let Err(error) = self.db.write(written).await
+        {
+            warn!(%error, "what came of the last steps was not written down");
+        }
+    }
+}
+
+fn deliver(record: &mut Record, mail: Mail, now: Now) -> Vec<Note> {
+    match mail {
+        Mail::Step(seat, report) => settle::apply(record, seat, report, now),
+        Mail::Pull(revision, outcome) => settle::apply_pull(record, revision, outcome, now),
+        Mail::Log(..) => Vec::new(),
+    }
+}
+
+/// Whether something listens at a port of this host.
+fn is_busy(protocol: Protocol, host: HostPort) -> bool {
+    let address = (host.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), host.port);
+    let bound = match protocol {
+        Protocol::Tcp => TcpListener::bind(address).map(drop),
+        Protocol::Udp => UdpSocket::bind(address).map(drop),
+        Protocol::Sctp => Ok(()),
+    };
+    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}

@@ -1,0 +1,287 @@
+//! The worker: takes a name off the queue, looks at the task, writes down what it means to do, and
+//! has it done.
+//!
+//! One owner holds all state and looks at one task after the other, so no two looks ever disagree;
+//! what takes time (calls to the engine) runs beside it and comes back as [`engine::Finished`].
+//! Every choice is made in `domain`; here is what carries it out.
+//!
+//! The four operations: `add_task` (`intake`: desired state onto the queue), `run_task` (`look`:
+//! one look), `start_task` and `stop_task` (`look`: the steps that a plan asks for, begun).
+
+mod changes;
+mod clock;
+pub mod command;
+mod engine;
+mod index;
+mod intake;
+mod lock;
+mod look;
+mod observe;
+mod pulls;
+mod report;
+mod sightings;
+mod start;
+mod steps;
+
+pub use clock::Clock;
+pub use lock::{Lock, LockError};
+pub use start::Start;
+pub use steps::Setting;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::db::Db;
+use crate::domain::desired::{Desired, Rules};
+use crate::domain::instance::{ContainerId, InstanceId, Seat};
+use crate::domain::name::TaskName;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
+use crate::domain::record::Record;
+use crate::domain::settle::Report;
+use crate::domain::source::Snapshot;
+use crate::domain::status::TaskStatus;
+use crate::domain::time::Mono;
+use crate::domain::world::Engine;
+use crate::queue::Queue;
+use crate::runtime::{EngineEvent, EngineInfo, Runtime};
+use command::Command;
+use engine::Finished;
+use index::Index;
+use pulls::Pulls;
+use sightings::Sightings;
+
+/// How many looks are written down in one transaction at most.
+const BATCH: usize = 64;
+
+/// How many steps run at once: more gains nothing with the engine.
+const STEPS_AT_ONCE: usize = 8;
+
+/// How many pulls run at once.
+const PULLS_AT_ONCE: usize = 4;
+
+/// How long steps under way may take to end when the worker is to stop.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// The least time between two restarts after failures, over all tasks.
+const RESTART_PACE: Duration = Duration::from_millis(200);
+
+/// Until when the worker runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Until it is told to stop.
+    Forever,
+    /// Until nothing is left to do, or the time has passed.
+    Settled {
+        /// The time.
+        deadline: Duration,
+    },
+    /// Until everything of this worker but volumes is removed.
+    Down,
+}
+
+/// Why the worker stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Its goal was reached.
+    Reached,
+    /// The time had passed before.
+    Deadline,
+}
+
+/// What comes in while the worker runs.
+pub struct Inputs {
+    /// What the source directory holds.
+    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    /// What people ask.
+    pub commands: mpsc::Receiver<Command>,
+    /// Tells it to stop.
+    pub stop: CancellationToken,
+}
+
+/// A report that the next look at its task applies first.
+#[derive(Debug, Clone)]
+enum Mail {
+    Step(Seat, Report),
+    Pull(u32, Outcome<String>),
+    Log(InstanceId, Vec<u8>),
+}
+
+/// One worker.
+pub struct Worker<R: Runtime> {
+    setting: Arc<Setting>,
+    rules: Rules,
+    runtime: Arc<R>,
+    local_engine: bool,
+    db: Db,
+    clock: Clock,
+    queue: Queue<TaskName>,
+    desired: Desired,
+    snapshot: Option<Arc<Snapshot>>,
+    records: BTreeMap<TaskName, Record>,
+    plans: BTreeMap<TaskName, Plan>,
+    statuses: BTreeMap<TaskName, TaskStatus>,
+    index: Index,
+    going: BTreeSet<TaskName>,
+    engine: Engine,
+    engine_info: Option<EngineInfo>,
+    sightings: Sightings,
+    networks: BTreeSet<String>,
+    volumes: BTreeSet<String>,
+    approved_sources: BTreeSet<String>,
+    mail: BTreeMap<TaskName, Vec<Mail>>,
+    in_flight: BTreeMap<TaskName, BTreeMap<Seat, &'static str>>,
+    pulls: Pulls,
+    jobs: JoinSet<Finished>,
+    relisting: Relisting,
+    turn: Option<ContainerId>,
+    next_turn: Mono,
+    restart_at: Mono,
+    step_places: Arc<Semaphore>,
+    pull_places: Arc<Semaphore>,
+    db_trouble: Option<String>,
+    goal: Goal,
+    looks: u64,
+}
+
+/// When everything is asked for.
+#[derive(Debug, Default)]
+struct Relisting {
+    under_way: bool,
+    wanted: Option<Afresh>,
+    at: Mono,
+    failures: u32,
+}
+
+/// How much is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Afresh {
+    Containers,
+    Everything,
+}
+
+impl<R: Runtime> Worker<R> {
+    /// Runs until the goal is reached or the worker is told to stop.
+    pub async fn run(mut self, mut inputs: Inputs) -> Ended {
+        let mut events: BoxStream<'static, EngineEvent> =
+            self.runtime.events(&self.setting.maker.worker);
+        let began = self.clock.now().mono;
+        if let Some(snapshot) = inputs.snapshots.borrow_and_update().clone() {
+            self.take_snapshot(snapshot);
+        }
+        let ended = loop {
+            if let Some(ended) = self.reached(began) {
+                break ended;
+            }
+            let wake = self.clock.instant(self.wake_at());
+            tokio::select! {
+                () = inputs.stop.cancelled() => break Ended::Stopped,
+                Some(event) = events.next() => self.on_event(event),
+                Some(finished) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    match finished {
+                        Ok(finished) => self.on_finished(finished),
+                        Err(error) if error.is_cancelled() => {}
+                        Err(error) => error!(%error, "a call to the engine ended unasked"),
+                    }
+                }
+                Ok(()) = inputs.snapshots.changed() => {
+                    let snapshot = inputs.snapshots.borrow_and_update().clone();
+                    if let Some(snapshot) = snapshot {
+                        self.take_snapshot(snapshot);
+                    }
+                }
+                Some(command) = inputs.commands.recv() => self.on_command(command).await,
+                Some(name) = self.queue.next() => self.run_tasks(name).await,
+                () = tokio::time::sleep_until(wake) => self.on_time(),
+            }
+        };
+        self.shut_down().await;
+        ended
+    }
+
+    /// When time alone makes something to do.
+    fn wake_at(&self) -> Mono {
+        let relist = self.relisting.at;
+        let desired = self.desired.wake_at().unwrap_or(relist);
+        relist.min(desired).min(self.next_turn)
+    }
+
+    fn on_time(&mut self) {
+        let now = self.clock.now().mono;
+        if self.desired.wake_at().is_some_and(|at| at <= now)
+            && let Some(snapshot) = self.snapshot.clone()
+        {
+            self.take_snapshot(snapshot);
+        }
+        self.observe_by_time(now);
+    }
+
+    fn reached(&self, began: Mono) -> Option<Ended> {
+        match self.goal {
+            Goal::Forever => None,
+            Goal::Settled { deadline } => {
+                if self.is_settled() {
+                    return Some(Ended::Reached);
+                }
+                (self.clock.now().mono.since(began) >= deadline).then_some(Ended::Deadline)
+            }
+            Goal::Down => {
+                let listed = self.sightings.listed_at.is_some();
+                let empty = self.records.is_empty() && self.networks.is_empty();
+                (listed && empty && self.is_quiet()).then_some(Ended::Reached)
+            }
+        }
+    }
+
+    /// Whether nothing is under way.
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty()
+            && self.jobs.is_empty()
+            && self.mail.is_empty()
+            && self.relisting.wanted.is_none()
+    }
+
+    /// Whether nothing is left to do but to wait for people, or for ever.
+    fn is_settled(&self) -> bool {
+        self.is_quiet()
+            && self.sightings.listed_at.is_some()
+            && self.snapshot.is_some()
+            && self.desired.wake_at().is_none()
+            && self.statuses.values().all(TaskStatus::is_settled)
+    }
+
+    async fn shut_down(mut self) {
+        self.queue.shut_down();
+        info!("stopping; containers keep running");
+        let finished = tokio::time::timeout(SHUTDOWN, self.finish_steps()).await;
+        if finished.is_err() {
+            info!(
+                "steps under way did not end in time; the next start looks at what became of them"
+            );
+        }
+        self.jobs.shutdown().await;
+        self.write_down_mail().await;
+        self.db.close().await;
+    }
+
+    /// Waits until no step is under way.
+    async fn finish_steps(&mut self) {
+        while !self.in_flight.is_empty()
+            && let Some(finished) = self.jobs.join_next().await
+        {
+            if let Ok(finished @ Finished::Step { .. }) = finished {
+                self.on_finished(finished);
+            }
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What the engine says, taken in: it makes names to look at, never more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::engine::{self, Finished, Whole};
+use super::steps::Done;
+use super::{Afresh, Goal, Mail, Worker};
+use crate::domain::container::{Container, Identity, network_name};
+use crate::domain::instance::{ContainerId, Seat};
+use crate::domain::name::TaskName;
+use crate::domain::outcome::{Cause, Outcome};
+use crate::domain::settle::Report;
+use crate::domain::source::Place;
+use crate::domain::task::Task;
+use crate::domain::time::Mono;
+use crate::domain::world::Seen;
+use crate::runtime::{EngineEvent, Runtime, Unreachable};
+
+/// How often everything is listed.
+const LIST_EVERY: Duration = Duration::from_secs(30);
+
+/// How often one container is inspected in turn.
+const TURN_EVERY: Duration = Duration::from_secs(10);
+
+/// The longest wait before an engine that can't be asked is asked again.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+impl<R: Runtime> Worker<R> {
+    /// Something happened in the engine.
+    pub(super) fn on_event(&mut self, event: EngineEvent) {
+        match event {
+            EngineEvent::Container(id) => self.inspect(&id),
+            EngineEvent::Resource | EngineEvent::Relist => self.relist(Afresh::Everything),
+        }
+    }
+
+    /// Asks for everything, now or as soon as the answer to the last time is there.
+    pub(super) fn relist(&mut self, afresh: Afresh) {
+        if self.relisting.under_way {
+            self.relisting.wanted = self.relisting.wanted.max(Some(afresh));
+            return;
+        }
+        self.relisting.under_way = true;
+        self.relisting.wanted = None;
+        let afresh = afresh == Afresh::Everything || self.engine_info.is_none();
+        let worker = self.setting.maker.worker.clone();
+        let asked = self.clock.now().mono;
+        self.jobs.spawn(engine::relist(Arc::clone(&self.runtime), worker, afresh, asked));
+        self.relisting.at = asked + self.jittered(LIST_EVERY);
+    }
+
+    /// Asks for one container.
+    pub(super) fn inspect(&mut self, id: &ContainerId) {
+        if self.sightings.begin_inspect(id) {
+            let asked = self.clock.now().mono;
+            self.jobs.spawn(engine::inspect(Arc::clone(&self.runtime), id.clone(), asked));
+        }
+    }
+
+    /// What is asked for from time to time.
+    pub(super) fn observe_by_time(&mut self, now: Mono) {
+        if now >= self.relisting.at && !self.relisting.under_way {
+            self.relist(Afresh::Containers);
+        } else if now >= self.relisting.at {
+            self.relisting.at = now + self.jittered(LIST_EVERY);
+        }
+        if now >= self.next_turn {
+            self.next_turn = now + self.jittered(TURN_EVERY);
+            if self.engine.unavailable.is_none()
+                && let Some(id) = self.sightings.turn(self.turn.as_ref())
+            {
+                self.inspect(&id);
+                self.turn = Some(id);
+            }
+        }
+    }
+
+    /// A call to the engine has ended.
+    pub(super) fn on_finished(&mut self, finished: Finished) {
+        match finished {
+            Finished::Step { task, seat, container, done } => {
+                self.on_step(&task, seat, container, done);
+            }
+            Finished::Pulled(image, policy, outcome) => {
+                for (task, revision) in self.pulls.ended(&image, policy) {
+                    self.post(&task, Mail::Pull(revision, outcome.clone()));
+                }
+            }
+            Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
+            Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
+            Finished::NetworkRemoved(name, outcome) => match outcome {
+                Outcome::Done(()) => {
+                    self.networks.remove(&name);
+                }
+                Outcome::Rejected(rejection) => warn!(%name, %rejection, "network not removed"),
+                Outcome::Unknown(message) => warn!(%name, message, "network not removed"),
+            },
+        }
+    }
+
+    fn on_step(&mut self, task: &TaskName, seat: Seat, container: Option<ContainerId>, done: Done) {
+        if let Some(seats) = self.in_flight.get_mut(task) {
+            seats.remove(&seat);
+            if seats.is_empty() {
+                self.in_flight.remove(task);
+            }
+        }
+        let now = self.clock.now().mono;
+        self.learn(task, &done);
+        let made = match &done.report {
+            Report::Created(Outcome::Done(id)) => Some(id.clone()),
+            Report::Created(Outcome::Unknown(_)) => {
+                self.relist(Afresh::Containers);
+                None
+            }
+            _ => None,
+        };
+        if let Some(id) = made.or(container) {
+            if matches!(done.report, Report::Other("remove", Outcome::Done(()))) {
+                self.sightings.removed(&id, now);
+            } else {
+                self.sightings.touch(&id, task, now);
+                self.inspect(&id);
+            }
+        }
+        if let Some((instance, log)) = done.log {
+            self.post(task, Mail::Log(instance, log));
+        }
+        self.post(task, Mail::Step(seat, done.report));
+    }
+
+    /// What a step says of networks and volumes.
+    fn learn(&mut self, task: &TaskName, done: &Done) {
+        match (&done.report, &done.resource) {
+            (Report::Other("make-network", Outcome::Done(())), Some(name)) => {
+                self.networks.insert(name.clone());
+            }
+            (Report::Other("make-volume", Outcome::Done(())), Some(name)) => {
+                self.volumes.insert(name.clone());
+            }
+            (
+                Report::Created(Outcome::Rejected(rejection))
+                | Report::Started(Outcome::Rejected(rejection)),
+                _,
+            ) if rejection.cause == Cause::NetworkMissing => {
+                self.networks.remove(&network_name(&self.setting.maker.worker, &task.namespace));
+            }
+            _ => {}
+        }
+    }
+
+    fn on_inspected(
+        &mut self,
+        id: &ContainerId,
+        asked: Mono,
+        answer: Result<Option<Container>, Unreachable>,
+    ) {
+        let seen = match answer {
+            Ok(Some(container)) => Seen::Present(Arc::new(container)),
+            Ok(None) => Seen::Absent,
+            Err(error) => {
+                warn!(container = id.short(), %error, "a container could not be looked at");
+                self.relist(Afresh::Containers);
+                Seen::Unknown
+            }
+        };
+        let worker = &self.setting.maker.worker;
+        let (task, again) = self.sightings.inspected(id, asked, seen, worker);
+        if again {
+            self.inspect(id);
+        }
+        if let Some(task) = task {
+            self.discover(&task);
+            self.queue.add(task);
+        }
+    }
+
+    fn on_relisted(&mut self, asked: Mono, answer: Result<Whole, Unreachable>) {
+        self.relisting.under_way = false;
+        match answer {
+            Ok(whole) => self.take_whole(whole, asked),
+            Err(error) => self.lose_engine(&error),
+        }
+        if let Some(afresh) = self.relisting.wanted.take() {
+            self.relist(afresh);
+        }
+    }
+
+    fn lose_engine(&mut self, error: &Unreachable) {
+        let doublings = self.relisting.failures.min(5);
+        self.relisting.failures += 1;
+        self.relisting.wanted = None;
+        let wait = Duration::from_secs(1 << doublings).min(LONGEST_WAIT);
+        self.relisting.at = self.clock.now().mono + wait;
+        self.engine_info = None;
+        if self.engine.unavailable.as_ref() != Some(&error.0) {
+            warn!(message = error.0, "the engine can't be asked; nothing is decided until it can");
+            self.engine.unavailable = Some(error.0.clone());
+            self.look_at_all();
+        }
+    }
+
+    fn take_whole(&mut self, whole: Whole, asked: Mono) {
+        self.relisting.failures = 0;
+        if let Some(info) = whole.info {
+            self.engine.started_at = info.started_at;
+            self.engine_info = Some(info);
+        }
+        if let Some(resources) = whole.resources {
+            self.networks = resources.networks.into_iter().collect();
+            self.volumes = resources.volumes.into_iter().collect();
+        }
+        let worker = self.setting.maker.worker.clone();
+        let listed = self.sightings.listed(whole.containers, asked, &worker);
+        let mine = &self.setting.maker.source;
+        let other = listed
+            .sources
+            .into_iter()
+            .find(|source| source != mine && !self.approved_sources.contains(source));
+        let source_news = self.engine.source_changed != other;
+        self.engine.source_changed = other;
+        for id in &listed.inspect {
+            self.inspect(id);
+        }
+        for task in listed.tasks {
+            self.discover(&task);
+            self.queue.add(task);
+        }
+        if self.engine.unavailable.take().is_some() || source_news {
+            info!("the engine answers");
+            self.expect_known();
+            self.look_at_all();
+        }
+    }
+
+    /// Has every container that the records know looked at.
+    fn expect_known(&mut self) {
+        let mut unseen = Vec::new();
+        for (name, record) in &self.records {
+            for id in record.instances.values().filter_map(|instance| instance.container.as_ref()) {
+                self.sightings.expect(id, name);
+                if self.sightings.seen(id) == Seen::Unknown {
+                    unseen.push(id.clone());
+                }
+            }
+        }
+        for id in unseen {
+            self.inspect(&id);
+        }
+    }
+
+    /// A container of a task that is not known: its labels say what was accepted last.
+    fn discover(&mut self, name: &TaskName) {
+        if self.records.contains_key(name) || self.desired.tasks.contains_key(name) {
+            return;
+        }
+        let found: Vec<Identity> = self
+            .sightings
+            .of_task(name)
+            .filter_map(|container| Identity::from_labels(&container.labels))
+            .collect();
+        let newest = found.into_iter().max_by_key(|identity| identity.generation);
+        let Some(identity) = newest else { return };
+        let Ok(task) = serde_json::from_str::<Task>(&identity.spec) else { return };
+        if task.name == *name && task.is_pruned() {
+            let (file, line) =
+                identity.manifest.rsplit_once(':').unwrap_or((&identity.manifest, "1"));
+            let place = Place { file: file.to_owned(), line: line.parse().unwrap_or(1) };
+            self.desired.remember(task, place);
+            if self.goal == Goal::Down {
+                self.take_down();
+            }
+            // Whether it still has a manifest, the next look at the source says.
+            if let Some(snapshot) = self.snapshot.clone() {
+                self.take_snapshot(snapshot);
+            }
+            self.desired_changed([name.clone()].into());
+        }
+    }
+
+    pub(super) fn look_at_all(&self) {
+        for name in self.records.keys() {
+            self.queue.add(name.clone());
+        }
+    }
+
+    /// Keeps a report for the next look at its task.
+    pub(super) fn post(&mut self, task: &TaskName, mail: Mail) {
+        self.mail.entry(task.clone()).or_default().push(mail);
+        self.queue.add(task.clone());
+    }
+
+    /// A wait with a tenth more or less, so that many workers don't ask at once.
+    fn jittered(&self, wait: Duration) -> Duration {
+        let thousandth = u32::try_from(self.jitter() % 201).unwrap_or(100);
+        wait * (900 + thousandth) / 1000
+    }
+}

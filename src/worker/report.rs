@@ -1,0 +1,110 @@
+//! What the worker says of itself and its tasks: the log, the events, the status.
+
+use std::collections::BTreeMap;
+
+use tracing::{info, warn};
+
+use super::Worker;
+use crate::domain::desired::{Presence, Validity};
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::event::{Event, Severity};
+use crate::domain::instance::Seat;
+use crate::domain::name::TaskName;
+use crate::domain::source::Snapshot;
+use crate::domain::status::{StatusInputs, TaskStatus, status};
+use crate::domain::time::Now;
+use crate::domain::world::Seen;
+use crate::runtime::Runtime;
+
+/// The target of what people watch: one line a thing done or found.
+pub const EVENT_TARGET: &str = "evenkeel::event";
+
+/// Tells of one thing that was done or found.
+pub(super) fn tell(event: &Event) {
+    let Event { severity, reason, message, .. } = event;
+    let task = event.task.as_ref().map(ToString::to_string).unwrap_or_default();
+    match severity {
+        Severity::Normal => info!(target: EVENT_TARGET, task, reason, "{message}"),
+        Severity::Warning => warn!(target: EVENT_TARGET, task, reason, "{message}"),
+    }
+}
+
+impl<R: Runtime> Worker<R> {
+    /// Tells that the source can be read, or can't.
+    pub(super) fn tell_of_source(&self) {
+        match &self.desired.unavailable {
+            Some(message) => warn!(
+                target: EVENT_TARGET, reason = "SourceUnavailable",
+                "{message}; everything stays as it is"
+            ),
+            None => info!(target: EVENT_TARGET, reason = "SourceAvailable", "the source is read"),
+        }
+    }
+
+    /// Tells that removals are held, or no longer.
+    pub(super) fn tell_of_hold(&self) {
+        match self.held() {
+            Some(held) => warn!(target: EVENT_TARGET, reason = "PruneHeld", "{}", held.why),
+            None => info!(target: EVENT_TARGET, reason = "PruneReleased", "no removal is held"),
+        }
+    }
+
+    /// The status of a task, after a look.
+    pub(super) fn status_of(
+        &self,
+        name: &TaskName,
+        previous: Option<&TaskStatus>,
+        now: Now,
+    ) -> Option<TaskStatus> {
+        let record = self.records.get(name)?;
+        let plan = self.plans.get(name)?;
+        let seen: BTreeMap<Seat, Seen> = record
+            .instances
+            .iter()
+            .filter_map(|(seat, it)| Some((*seat, self.sightings.seen(it.container.as_ref()?))))
+            .collect();
+        let containers = seen.iter().filter_map(|(seat, seen)| match seen {
+            Seen::Present(container) => Some((*seat, &**container)),
+            Seen::Unknown | Seen::Absent => None,
+        });
+        let wanted = self.desired.tasks.get(name);
+        let held = self.held().filter(|held| held.tasks.contains(name)).map(|held| held.why);
+        let inputs = StatusInputs {
+            now,
+            worker: &self.setting.maker.worker,
+            record,
+            plan,
+            presence: wanted.map_or(Presence::Gone, |it| it.presence),
+            validity: wanted.map_or(&Validity::Valid, |it| &it.validity),
+            held: held.as_deref(),
+            source_unavailable: self.desired.unavailable.as_deref(),
+            containers: containers.collect(),
+            engine: &self.engine,
+        };
+        Some(status(&inputs, previous))
+    }
+
+    /// How many manifest files there are.
+    pub(super) fn files(&self) -> usize {
+        match self.snapshot.as_deref() {
+            Some(Snapshot::Read { files }) => files.len(),
+            Some(Snapshot::Unavailable { .. }) | None => 0,
+        }
+    }
+
+    /// Every problem in the files.
+    pub(super) fn problems(&self) -> Vec<Diagnostic> {
+        let held = self.desired.tasks.values().filter_map(|wanted| match &wanted.validity {
+            Validity::Held { problems, .. } => Some(problems),
+            Validity::Valid => None,
+        });
+        let mut all: Vec<Diagnostic> =
+            held.flatten().chain(&self.desired.problems).cloned().collect();
+        all.sort_by_key(|problem| {
+            let place = problem.place.as_ref().map(|place| (place.line, place.column));
+            (problem.file.clone(), place)
+        });
+        all.dedup();
+        all
+    }
+}

@@ -1,0 +1,238 @@
+//! What the engine said last of each container, and how far that can be relied on.
+//!
+//! Holds answers; asks nothing and decides nothing. An answer counts only if it was asked for after
+//! our last step on that container had ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::container::{Container, Identity, Status};
+use crate::domain::instance::ContainerId;
+use crate::domain::name::{TaskName, WorkerName};
+use crate::domain::time::Mono;
+use crate::domain::world::Seen;
+
+/// What the engine said last of all containers of a worker.
+#[derive(Debug, Default)]
+pub struct Sightings {
+    by_id: BTreeMap<ContainerId, Sighting>,
+    by_task: BTreeMap<TaskName, BTreeSet<ContainerId>>,
+    /// When the last whole list that came back was asked for.
+    pub listed_at: Option<Mono>,
+}
+
+#[derive(Debug)]
+struct Sighting {
+    task: TaskName,
+    seen: Seen,
+    /// Answers asked for before this are void.
+    valid_from: Mono,
+    inspecting: bool,
+    again: bool,
+}
+
+/// What a whole list makes necessary.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// Containers to be inspected.
+    pub inspect: Vec<ContainerId>,
+    /// Tasks about which something new is known.
+    pub tasks: BTreeSet<TaskName>,
+    /// Source directories that containers of this worker's name were made from.
+    pub sources: BTreeSet<String>,
+}
+
+/// The identity of a container, if it is ours: by its labels and the name that they derive, or by
+/// an id that we know to be ours.
+#[must_use]
+pub fn ours(container: &Container, worker: &WorkerName, known: bool) -> Option<Identity> {
+    let identity = Identity::from_labels(&container.labels)?;
+    let named = identity.derived_name() == container.name;
+    (identity.worker == *worker && (named || known)).then_some(identity)
+}
+
+impl Sightings {
+    /// What is known of one container.
+    #[must_use]
+    pub fn seen(&self, id: &ContainerId) -> Seen {
+        self.by_id.get(id).map_or(Seen::Unknown, |sighting| sighting.seen.clone())
+    }
+
+    /// The containers of a task.
+    pub fn of_task(&self, task: &TaskName) -> impl Iterator<Item = &Arc<Container>> {
+        self.by_task.get(task).into_iter().flatten().filter_map(|id| {
+            match &self.by_id.get(id)?.seen {
+                Seen::Present(container) => Some(container),
+                Seen::Unknown | Seen::Absent => None,
+            }
+        })
+    }
+
+    /// Whether the engine is said to have a container.
+    #[must_use]
+    pub fn knows(&self, id: &ContainerId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// Notes that a container of `task` has to be looked at.
+    pub fn expect(&mut self, id: &ContainerId, task: &TaskName) {
+        if !self.knows(id) {
+            self.insert(id.clone(), task.clone(), Seen::Unknown, Mono::default());
+        }
+    }
+
+    fn insert(&mut self, id: ContainerId, task: TaskName, seen: Seen, valid_from: Mono) {
+        self.by_task.entry(task.clone()).or_default().insert(id.clone());
+        let sighting = Sighting { task, seen, valid_from, inspecting: false, again: false };
+        self.by_id.insert(id, sighting);
+    }
+
+    /// A step of ours on that container has ended: what is known of it is void.
+    pub fn touch(&mut self, id: &ContainerId, task: &TaskName, now: Mono) {
+        self.expect(id, task);
+        if let Some(sighting) = self.by_id.get_mut(id) {
+            sighting.seen = Seen::Unknown;
+            sighting.valid_from = now;
+        }
+    }
+
+    /// The engine has removed that container for us.
+    pub fn removed(&mut self, id: &ContainerId, now: Mono) {
+        if let Some(sighting) = self.by_id.get_mut(id) {
+            sighting.seen = Seen::Absent;
+            sighting.valid_from = now;
+        }
+    }
+
+    /// Forgets a container that nobody will ask about any more.
+    pub fn forget(&mut self, id: &ContainerId) {
+        if let Some(sighting) = self.by_id.remove(id)
+            && let Some(ids) = self.by_task.get_mut(&sighting.task)
+        {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_task.remove(&sighting.task);
+            }
+        }
+    }
+
+    /// Whether to inspect that container now: not if it is being inspected; then it is once more.
+    pub fn begin_inspect(&mut self, id: &ContainerId) -> bool {
+        match self.by_id.get_mut(id) {
+            Some(sighting) if sighting.inspecting => {
+                sighting.again = true;
+                false
+            }
+            Some(sighting) => {
+                sighting.inspecting = true;
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// Takes the answer to an inspect that was asked for at `asked`. Tells the task it is about, if
+    /// something new is known, and whether to inspect once more.
+    pub fn inspected(
+        &mut self,
+        id: &ContainerId,
+        asked: Mono,
+        answer: Seen,
+        worker: &WorkerName,
+    ) -> (Option<TaskName>, bool) {
+        let Some(sighting) = self.by_id.get_mut(id) else {
+            return (self.discovered(&answer, worker), false);
+        };
+        sighting.inspecting = false;
+        let stale = asked < sighting.valid_from;
+        let again = std::mem::take(&mut sighting.again) || stale;
+        if stale {
+            return (None, again);
+        }
+        let news = sighting.seen != answer;
+        sighting.seen = answer;
+        (news.then(|| sighting.task.clone()), again)
+    }
+
+    /// A container that was not known: ours, if its name says so too.
+    fn discovered(&mut self, answer: &Seen, worker: &WorkerName) -> Option<TaskName> {
+        let Seen::Present(container) = answer else { return None };
+        let identity = ours(container, worker, false)?;
+        let id = container.id.clone();
+        self.insert(id, identity.task.clone(), answer.clone(), Mono::default());
+        Some(identity.task)
+    }
+
+    /// Takes a whole list that was asked for at `asked`.
+    pub fn listed(
+        &mut self,
+        containers: Vec<Container>,
+        asked: Mono,
+        worker: &WorkerName,
+    ) -> Listed {
+        let mut result = Listed::default();
+        let mut there = BTreeSet::new();
+        for container in containers {
+            let id = container.id.clone();
+            let Some(identity) = ours(&container, worker, self.knows(&id)) else { continue };
+            there.insert(id.clone());
+            result.sources.insert(identity.source.clone());
+            self.take_listed(container, identity, asked, &mut result);
+        }
+        for (id, sighting) in &self.by_id {
+            let missing = !there.contains(id) && sighting.valid_from <= asked;
+            // That a list lacks it is not enough: the container itself is asked for.
+            if missing && sighting.seen != Seen::Absent {
+                result.inspect.push(id.clone());
+            }
+        }
+        self.listed_at = Some(asked);
+        result
+    }
+
+    fn take_listed(
+        &mut self,
+        container: Container,
+        identity: Identity,
+        asked: Mono,
+        result: &mut Listed,
+    ) {
+        let id = container.id.clone();
+        let Some(sighting) = self.by_id.get_mut(&id) else {
+            result.inspect.push(id.clone());
+            result.tasks.insert(identity.task.clone());
+            // Of one that runs the list tells enough for a first look.
+            let seen = match container.status {
+                Status::Running => Seen::Present(Arc::new(container)),
+                _ => Seen::Unknown,
+            };
+            self.insert(id, identity.task, seen, Mono::default());
+            return;
+        };
+        if sighting.valid_from > asked {
+            return;
+        }
+        let same = match &sighting.seen {
+            Seen::Present(known) => {
+                known.status == container.status
+                    && known.name == container.name
+                    && known.details.is_some()
+            }
+            Seen::Unknown | Seen::Absent => false,
+        };
+        if !same {
+            result.inspect.push(id);
+        }
+    }
+
+    /// The container whose turn it is to be inspected, after `last`.
+    #[must_use]
+    pub fn turn(&self, last: Option<&ContainerId>) -> Option<ContainerId> {
+        let running = |entry: &(&ContainerId, &Sighting)| matches!(&entry.1.seen, Seen::Present(container) if container.status != Status::Exited);
+        let after = last.and_then(|last| {
+            let range = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
+            self.by_id.range::<ContainerId, _>(range).find(running)
+        });
+        after.or_else(|| self.by_id.iter().find(running)).map(|(id, _)| id.clone())
+    }
+}

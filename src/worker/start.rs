@@ -1,0 +1,138 @@
+//! Starting a worker: from what was written down, with nothing decided yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use super::{Clock, Goal, Relisting, Setting, Worker};
+use crate::db::{Change, Opened};
+use crate::domain::desired::{Desired, Rules};
+use crate::domain::name::TaskName;
+use crate::domain::record::Record;
+use crate::domain::world::Engine;
+use crate::metrics::QueueMetrics;
+use crate::queue::{Queue, RetryPolicy};
+use crate::runtime::Runtime;
+
+/// The source directories that containers were made from and that are ours, in the DB.
+const APPROVED_SOURCES: &str = "approved-sources";
+
+/// What a worker is started with.
+pub struct Start<R> {
+    /// Who it is and what it may do.
+    pub setting: Setting,
+    /// When a deletion is meant.
+    pub rules: Rules,
+    /// The engine.
+    pub runtime: Arc<R>,
+    /// The engine is on this host: what listens here is in its way.
+    pub local_engine: bool,
+    /// The current-state DB.
+    pub opened: Opened,
+    /// Until when it runs.
+    pub goal: Goal,
+    /// Counters of the queue.
+    pub queue_metrics: Arc<QueueMetrics>,
+}
+
+impl<R: Runtime> Worker<R> {
+    /// A worker that knows what was written down, and has not asked anything yet.
+    #[must_use]
+    pub fn open(start: Start<R>) -> Self {
+        let Start { setting, rules, runtime, local_engine, opened, goal, queue_metrics } = start;
+        let clock = Clock::begin();
+        report(&opened);
+        let approved = opened.stored.meta.get(APPROVED_SOURCES);
+        let approved_sources: BTreeSet<String> =
+            approved.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let records: BTreeMap<TaskName, Record> = opened
+            .stored
+            .records
+            .into_iter()
+            .map(|record| (record.head.name.clone(), begin_waits_anew(record, clock)))
+            .collect();
+        let known = records.values().map(|it| (it.head.task.clone(), it.head.place.clone()));
+        let desired = Desired::restored(known);
+        let seed = clock.now().wall.millis().unsigned_abs();
+        let queue = Queue::new(RetryPolicy::with_seed(seed), queue_metrics);
+        let mut worker = Self {
+            setting: Arc::new(setting),
+            rules,
+            runtime,
+            local_engine,
+            db: opened.db,
+            clock,
+            queue,
+            desired,
+            snapshot: None,
+            records,
+            plans: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            index: super::Index::default(),
+            going: BTreeSet::new(),
+            engine: Engine {
+                unavailable: Some("it was not asked yet".into()),
+                ..Engine::default()
+            },
+            engine_info: None,
+            sightings: super::Sightings::default(),
+            networks: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+            approved_sources,
+            mail: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            pulls: super::Pulls::default(),
+            jobs: JoinSet::new(),
+            relisting: Relisting::default(),
+            turn: None,
+            next_turn: crate::domain::time::Mono::default(),
+            restart_at: crate::domain::time::Mono::default(),
+            step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),
+            pull_places: Arc::new(Semaphore::new(super::PULLS_AT_ONCE)),
+            db_trouble: None,
+            goal,
+            looks: 0,
+        };
+        for (name, record) in &worker.records {
+            worker.index.update(&worker.setting.maker.worker, name, Some(record));
+            worker.queue.add(name.clone());
+        }
+        worker.relisting.at = clock.now().mono + std::time::Duration::from_secs(2);
+        if goal == Goal::Down {
+            worker.take_down();
+        }
+        worker
+    }
+
+    /// What of the worker itself is in the DB.
+    pub(super) fn meta(&self) -> Vec<Change> {
+        let sources = serde_json::to_string(&self.approved_sources).ok();
+        vec![Change::SetMeta { key: APPROVED_SOURCES.to_owned(), value: sources }]
+    }
+}
+
+/// A wait that was under way begins anew; counts stay.
+fn begin_waits_anew(mut record: Record, clock: Clock) -> Record {
+    let now = clock.now().mono;
+    record.progressed_at = now;
+    for instance in record.instances.values_mut() {
+        instance.moved_at = now;
+    }
+    record
+}
+
+fn report(opened: &Opened) {
+    if let Some(aside) = &opened.set_aside {
+        warn!(
+            moved_to = %aside.path.display(), why = aside.why,
+            "StateLost: the state DB could not be used; what runs is taken over from its labels"
+        );
+    }
+    for problem in &opened.stored.unreadable {
+        warn!(problem, "a row of the state DB can't be read");
+    }
+    info!(tasks = opened.stored.records.len(), "state read");
+}

@@ -1,0 +1,158 @@
+//! Doing one step: a call to the engine and what came of it. No behaviour belongs here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::db::LOG_KEPT;
+use crate::domain::blueprint::Maker;
+use crate::domain::container::{ContainerSpec, NetworkAttachment, label};
+use crate::domain::instance::{ContainerId, InstanceId};
+use crate::domain::name::Label;
+use crate::domain::outcome::Outcome;
+use crate::domain::policy::Policy;
+use crate::domain::settle::Report;
+use crate::domain::subnet::Subnet;
+use crate::domain::template::Resources;
+use crate::files;
+use crate::runtime::{LogQuery, Runtime};
+
+/// How long the last words of a failed container are read at most.
+const LOG_DEADLINE: Duration = Duration::from_secs(5);
+
+/// One call to the engine, with all it takes.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// Have a network there.
+    MakeNetwork(String, Label),
+    /// Have a volume there.
+    MakeVolume(String, Label),
+    /// Make a container.
+    Create(Box<ContainerSpec>),
+    /// Start it.
+    Start(ContainerId),
+    /// Stop it.
+    Stop(ContainerId, Duration),
+    /// Remove it; of a failed instance its last words are kept.
+    Remove(ContainerId, Option<InstanceId>),
+    /// Let it go on.
+    Unpause(ContainerId),
+    /// Give it its name back.
+    Rename(ContainerId, String),
+    /// Change its limits.
+    Update(ContainerId, Resources),
+    /// Put it back on its network.
+    Connect(ContainerId, NetworkAttachment),
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Done {
+    /// For the record.
+    pub report: Report,
+    /// The last words of a failed instance.
+    pub log: Option<(InstanceId, Vec<u8>)>,
+    /// The network or volume that it was about.
+    pub resource: Option<String>,
+}
+
+/// What every call needs to know.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Who makes what is made.
+    pub maker: Maker,
+    /// What the operator allows.
+    pub policy: Policy,
+    /// Where networks get their addresses.
+    pub network_pool: Subnet,
+}
+
+/// Does one call.
+pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: Call) -> Done {
+    let mut log = None;
+    let mut resource = None;
+    let report = match call {
+        Call::MakeNetwork(name, namespace) => {
+            let labels = labels(&setting.maker, &namespace);
+            let made = runtime.make_network(&name, &labels, setting.network_pool).await;
+            resource = Some(name);
+            Report::Other("make-network", made)
+        }
+        Call::MakeVolume(name, namespace) => {
+            let labels = labels(&setting.maker, &namespace);
+            let made = runtime.make_volume(&name, &labels).await;
+            resource = Some(name);
+            Report::Other("make-volume", made)
+        }
+        Call::Create(spec) => Report::Created(create(&*runtime, &setting, *spec).await),
+        Call::Start(id) => Report::Started(runtime.start(&id).await),
+        Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
+        Call::Remove(id, failed) => {
+            if let Some(instance) = failed {
+                log = Some((instance, last_words(&*runtime, &id).await));
+            }
+            Report::Other("remove", runtime.remove(&id).await)
+        }
+        Call::Unpause(id) => Report::Other("unpause", runtime.unpause(&id).await),
+        Call::Rename(id, name) => Report::Other("rename", runtime.rename(&id, &name).await),
+        Call::Update(id, resources) => {
+            Report::Other("update", runtime.update(&id, &resources).await)
+        }
+        Call::Connect(id, network) => {
+            Report::Other("connect", runtime.connect(&id, &network).await)
+        }
+    };
+    Done { report, log, resource }
+}
+
+async fn create<R: Runtime>(
+    runtime: &R,
+    setting: &Arc<Setting>,
+    mut spec: ContainerSpec,
+) -> Outcome<ContainerId> {
+    let setting = Arc::clone(setting);
+    let mut template = spec.template.clone();
+    // Looking at a path can take for ever where a disk is away: not on a thread that others need.
+    let prepared = tokio::task::spawn_blocking(move || {
+        let prepared = files::prepare(&mut template, &setting.maker.source, &setting.policy);
+        prepared.map(|()| template)
+    });
+    match tokio::time::timeout(Duration::from_secs(10), prepared).await {
+        Ok(Ok(Ok(template))) => spec.template = template,
+        Ok(Ok(Err(rejection))) => return Outcome::Rejected(rejection),
+        Ok(Err(panicked)) => return Outcome::Unknown(panicked.to_string()),
+        Err(_) => return Outcome::Unknown("a host path does not answer".to_owned()),
+    }
+    runtime.create(&spec).await
+}
+
+/// The last of what a container wrote, [`LOG_KEPT`] bytes at most.
+async fn last_words<R: Runtime>(runtime: &R, id: &ContainerId) -> Vec<u8> {
+    let query = LogQuery { tail: Some(1000), ..LogQuery::default() };
+    let mut chunks = runtime.logs(id, &query);
+    let mut words = Vec::new();
+    let read = async {
+        while let Some(Ok(chunk)) = chunks.next().await {
+            words.extend(chunk.bytes);
+            if words.len() > 2 * LOG_KEPT {
+                words.drain(..words.len() - LOG_KEPT);
+            }
+        }
+    };
+    // What was read until then is better than nothing.
+    let _late = tokio::time::timeout(LOG_DEADLINE, read).await;
+    words.drain(..words.len().saturating_sub(LOG_KEPT));
+    words
+}
+
+fn labels(maker: &Maker, namespace: &Label) -> BTreeMap<String, String> {
+    [
+        (label::WORKER, maker.worker.to_string()),
+        (label::SOURCE, maker.source.clone()),
+        (label::NAMESPACE, namespace.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
+}
