@@ -1,8 +1,10 @@
 //! evenkeel keeps a Docker host as a directory of YAML says.
 
+pub mod api;
 pub mod db;
 pub mod domain;
 pub mod files;
+pub mod http;
 pub mod manifest;
 pub mod metrics;
 pub mod queue;

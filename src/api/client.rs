@@ -1,0 +1,146 @@
+//! The side of the API that asks.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{ApprovePrune, ApproveSource, Numbered, Problem};
+use crate::domain::name::TaskName;
+use crate::domain::status::TaskStatus;
+use crate::http::{HttpError, over_unix};
+use crate::worker::command::Overview;
+
+/// How long an answer may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no evenkeel daemon is running on {0}; start one with: evenkeel run DIR")]
+    NoDaemon(PathBuf),
+    /// The daemon said no.
+    #[error("{0}")]
+    Refused(String),
+    /// The exchange failed.
+    #[error("can't ask the daemon")]
+    Http(#[source] HttpError),
+    /// The answer can't be read: the daemon may be of another release.
+    #[error("can't read the daemon's answer")]
+    Unreadable(#[source] serde_json::Error),
+}
+
+/// A daemon that may be there.
+#[derive(Debug, Clone)]
+pub struct Client {
+    state_dir: PathBuf,
+}
+
+impl Client {
+    /// The daemon of a state directory.
+    #[must_use]
+    pub fn of(state_dir: &Path) -> Self {
+        Self { state_dir: state_dir.to_owned() }
+    }
+
+    /// How the worker itself is; `None` if there is no daemon.
+    ///
+    /// # Errors
+    /// If there is one and it does not answer.
+    pub async fn find(&self) -> Result<Option<Overview>, ClientError> {
+        match self.worker().await {
+            Ok(overview) => Ok(Some(overview)),
+            Err(ClientError::NoDaemon(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How the worker itself is.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn worker(&self) -> Result<Overview, ClientError> {
+        self.get(super::WORKER).await
+    }
+
+    /// How its tasks are.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn tasks(&self) -> Result<Vec<TaskStatus>, ClientError> {
+        self.get(super::TASKS).await
+    }
+
+    /// The last events, of one task or of all.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn events(
+        &self,
+        task: Option<&TaskName>,
+        limit: u32,
+    ) -> Result<Vec<Numbered>, ClientError> {
+        // Names are letters, digits, `-` and `/`: nothing that a query would take amiss.
+        let task = task.map_or_else(String::new, |task| format!("&task={task}"));
+        self.get(&format!("{}?limit={limit}{task}", super::EVENTS)).await
+    }
+
+    /// Lets exactly these tasks go.
+    ///
+    /// # Errors
+    /// If others are held.
+    pub async fn approve_prune(&self, wanted: &ApprovePrune) -> Result<(), ClientError> {
+        self.post(super::APPROVE_PRUNE, wanted).await
+    }
+
+    /// Takes what was made from another source directory as ours.
+    ///
+    /// # Errors
+    /// If nothing was.
+    pub async fn approve_source(&self, wanted: &ApproveSource) -> Result<(), ClientError> {
+        self.post(super::APPROVE_SOURCE, wanted).await
+    }
+
+    /// Has everything but volumes removed, and the daemon end.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn down(&self) -> Result<(), ClientError> {
+        self.post(super::DOWN, &serde_json::Value::Null).await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let body = self.exchange("GET", path, None).await?;
+        serde_json::from_slice(&body).map_err(ClientError::Unreadable)
+    }
+
+    async fn post(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::Unreadable)?;
+        self.exchange("POST", path, Some(body)).await.map(drop)
+    }
+
+    async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let socket = super::socket(&self.state_dir);
+        let answer = over_unix(&socket, (method, path), body, DEADLINE).await;
+        let answer = answer.map_err(|error| match error {
+            HttpError::Connect { .. } => ClientError::NoDaemon(self.state_dir.clone()),
+            HttpError::Broken(_) | HttpError::TimedOut(_) => ClientError::Http(error),
+        })?;
+        if answer.status < 400 {
+            return Ok(answer.body);
+        }
+        let problem = serde_json::from_slice::<Problem>(&answer.body);
+        let message = problem.map_or_else(
+            |_| String::from_utf8_lossy(&answer.body).into_owned(),
+            |problem| problem.message,
+        );
+        Err(ClientError::Refused(message))
+    }
+}
