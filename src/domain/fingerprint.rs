@@ -72,6 +72,17 @@ impl fmt::Display for Fingerprint {
     }
 }
 
+/// SHA-256 of `bytes`, as 64 hex digits.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing into a text can't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
 /// Every field of a task that its containers are made of, by the path people know it by, with the
 /// value it is compared by.
 #[must_use]
