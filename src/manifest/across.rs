@@ -1,0 +1,88 @@
+//! What is wrong between manifests that are right by themselves.
+//!
+//! Pure. `validate` calls it; a running worker decides the same questions by who came first.
+
+use std::collections::BTreeMap;
+
+use super::check::ports_meet;
+use crate::domain::diagnostic::{Diagnostic, InvalidReason, Span};
+use crate::domain::name::TaskName;
+use crate::domain::source::{Document, FileState, Place};
+use crate::domain::task::Task;
+
+/// Names that two manifests have, and fixed host ports that two tasks want. Told of the later one,
+/// by file and line, naming the earlier.
+#[must_use]
+pub fn across(files: &BTreeMap<String, FileState>) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    let mut names: BTreeMap<&TaskName, Place> = BTreeMap::new();
+    let mut tasks: Vec<(&Task, Place)> = Vec::new();
+    for (file, state) in files {
+        let FileState::Read { documents, .. } = state else { continue };
+        for document in documents {
+            let (name, task, line) = match document {
+                Document::Task { task, line } => (Some(&task.name), Some(task), *line),
+                Document::Broken { name, line, .. } => (name.as_ref(), None, *line),
+                Document::Foreign { .. } => continue,
+            };
+            let place = Place { file: file.clone(), line };
+            if let Some(name) = name {
+                if let Some(first) = names.get(name) {
+                    problems.push(conflict(
+                        &place,
+                        format!("`{name}` is declared in {first} already"),
+                        "rename one of the two, or remove it",
+                    ));
+                    continue;
+                }
+                names.insert(name, place.clone());
+            }
+            if let Some(task) = task {
+                tasks.push((task, place));
+            }
+        }
+    }
+    problems.extend(port_conflicts(&tasks));
+    problems
+}
+
+fn port_conflicts(tasks: &[(&Task, Place)]) -> Vec<Diagnostic> {
+    let mut by_port: BTreeMap<u16, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (index, (task, place)) in tasks.iter().enumerate() {
+        for (entry, port) in task.template.ports.iter().enumerate() {
+            let Some(host) = port.host else { continue };
+            let others = by_port.entry(host.port).or_default();
+            let holder = others.iter().find(|(other, entry)| {
+                *other != index && ports_meet(&tasks[*other].0.template.ports[*entry], port)
+            });
+            if let Some((other, _)) = holder {
+                let (holder, first) = &tasks[*other];
+                problems.push(conflict(
+                    place,
+                    format!(
+                        "host port {}/{} of `{}` is wanted by `{}` too, in {first}",
+                        host.port,
+                        port.protocol.lower(),
+                        task.name,
+                        holder.name
+                    ),
+                    "choose another host port, or another `hostIP`",
+                ));
+            }
+            others.push((index, entry));
+        }
+    }
+    problems
+}
+
+fn conflict(place: &Place, message: String, help: &str) -> Diagnostic {
+    Diagnostic {
+        file: place.file.clone(),
+        // The text is not at hand any more; the line is enough to find it.
+        place: Some(Span { line: place.line, column: 1, width: 1, text: String::new() }),
+        reason: InvalidReason::NameConflict,
+        message,
+        help: Some(help.to_owned()),
+    }
+}
