@@ -5,6 +5,7 @@
 //! and touches nothing but what it is told to. The worker calls it.
 
 pub mod docker;
+mod inbox;
 #[cfg(feature = "simulated")]
 pub mod simulated;
 
@@ -139,7 +140,7 @@ pub trait Runtime: Send + Sync + 'static {
     fn start(&self, id: &ContainerId) -> impl Future<Output = Outcome> + Send;
 
     /// Sends the container's stop signal, and kills it after `grace`; one that does not run, or is
-    /// not there, is done. A paused one is killed.
+    /// not there, is done. A paused one goes on, to be stopped like any other.
     fn stop(&self, id: &ContainerId, grace: Duration) -> impl Future<Output = Outcome> + Send;
 
     /// Removes a container that does not run, and nothing else of it: no volume; one that is not

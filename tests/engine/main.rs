@@ -2,4 +2,7 @@
 //! label what it made; nothing else on the engine is touched.
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
+mod bench;
+#[path = "../contract/mod.rs"]
 mod contract;
+mod on_docker;

@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::CreateContainerOptionsBuilder;
+use tokio::time::Instant;
 
 use super::ask::within;
 use super::body::{create_body, dropped};
 use super::classify::Failure;
 use super::connect::Address;
 use super::observe::{inspect, inspect_raw};
-use crate::domain::container::{ContainerSpec, label};
+use crate::domain::container::{Container, ContainerSpec, label};
 use crate::domain::instance::ContainerId;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
+use crate::runtime::Unreachable;
 
 /// How long the engine may take.
 const CREATE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the holder of a name may be in the making, and how often we look.
+const HOLDER_DEADLINE: Duration = Duration::from_secs(5);
+const HOLDER_POLL: Duration = Duration::from_millis(20);
 
 /// Makes a container; one of that name with the same instance on its labels is it.
 pub(super) async fn create(
@@ -63,7 +68,7 @@ async fn judge_holder(
     message: String,
 ) -> Outcome<ContainerId> {
     let rejected = |cause| Outcome::Rejected(Rejection { cause, retry: Retry::Later, message });
-    match inspect(address, &id).await {
+    match await_holder(address, &id).await {
         Err(unreachable) => Outcome::Unknown(unreachable.0),
         // It went meanwhile, or is one of the engine's ghosts.
         Ok(None) => rejected(Cause::NameTaken),
@@ -80,6 +85,22 @@ async fn judge_holder(
                 rejected(Cause::NotOurs)
             }
         }
+    }
+}
+
+/// A name is taken some time before its container can be inspected: one that is not there may be
+/// being made, by a call of ours that nobody waits for any more.
+async fn await_holder(
+    address: &Address,
+    id: &ContainerId,
+) -> Result<Option<Container>, Unreachable> {
+    let deadline = Instant::now() + HOLDER_DEADLINE;
+    loop {
+        let container = inspect(address, id).await?;
+        if container.is_some() || Instant::now() >= deadline {
+            return Ok(container);
+        }
+        tokio::time::sleep(HOLDER_POLL).await;
     }
 }
 

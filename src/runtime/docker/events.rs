@@ -4,8 +4,7 @@
 //! events without a word. So a task of ours reads all the time into a small set of what is to be
 //! looked at, from which the listener takes when it likes.
 
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,7 +13,6 @@ use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -24,9 +22,8 @@ use crate::domain::container::label;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::runtime::EngineEvent;
+use crate::runtime::inbox::Inbox;
 
-/// More containers to look at than this is the same as all.
-const PENDING_MAX: usize = 4096;
 /// No event is as long; what is, is none.
 const LINE_MAX: usize = 1024 * 1024;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
@@ -60,62 +57,6 @@ pub(super) fn events(address: Address, worker: &WorkerName) -> BoxStream<'static
         Some((event, (inbox, reader)))
     })
     .boxed()
-}
-
-/// What is to be looked at and was not taken yet.
-#[derive(Debug, Default)]
-struct Inbox {
-    pending: Mutex<Pending>,
-    news: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Pending {
-    relist: bool,
-    resource: bool,
-    containers: BTreeSet<ContainerId>,
-}
-
-impl Inbox {
-    fn put(&self, event: EngineEvent) {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        match event {
-            EngineEvent::Relist => pending.relist = true,
-            EngineEvent::Resource => pending.resource = true,
-            EngineEvent::Container(id) => {
-                pending.containers.insert(id);
-                if pending.containers.len() > PENDING_MAX {
-                    pending.relist = true;
-                }
-            }
-        }
-        if pending.relist {
-            // A list sees all of it.
-            pending.containers.clear();
-        }
-        drop(pending);
-        self.news.notify_one();
-    }
-
-    async fn take(&self) -> EngineEvent {
-        loop {
-            if let Some(event) = self.try_take() {
-                return event;
-            }
-            self.news.notified().await;
-        }
-    }
-
-    fn try_take(&self) -> Option<EngineEvent> {
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::take(&mut pending.relist) {
-            return Some(EngineEvent::Relist);
-        }
-        if let Some(id) = pending.containers.pop_first() {
-            return Some(EngineEvent::Container(id));
-        }
-        std::mem::take(&mut pending.resource).then_some(EngineEvent::Resource)
-    }
 }
 
 async fn read_for_ever(address: Address, worker: WorkerName, inbox: Arc<Inbox>) {
@@ -250,24 +191,5 @@ mod tests {
         assert_eq!(lines.push(b":2}\n").unwrap(), [json!({ "b": 2 })]);
         assert!(lines.push(b"<html>\n").is_err());
         assert!(Lines::default().push(&vec![b'x'; LINE_MAX + 1]).is_err());
-    }
-
-    #[test]
-    fn a_listener_that_does_not_read_misses_nothing_but_the_number() {
-        let inbox = Inbox::default();
-        inbox.put(EngineEvent::Container(id("b")));
-        inbox.put(EngineEvent::Container(id("a")));
-        inbox.put(EngineEvent::Container(id("b")));
-        inbox.put(EngineEvent::Resource);
-        assert_eq!(inbox.try_take(), Some(EngineEvent::Container(id("a"))));
-        assert_eq!(inbox.try_take(), Some(EngineEvent::Container(id("b"))));
-        assert_eq!(inbox.try_take(), Some(EngineEvent::Resource));
-        assert_eq!(inbox.try_take(), None);
-        for number in 0..=PENDING_MAX {
-            let id = ContainerId::parse(&format!("{number:064x}")).unwrap();
-            inbox.put(EngineEvent::Container(id));
-        }
-        assert_eq!(inbox.try_take(), Some(EngineEvent::Relist));
-        assert_eq!(inbox.try_take(), None);
     }
 }

@@ -1,1 +1,274 @@
-//! An engine of the tests.
+//! An engine of the tests: Docker Engine's rules, in memory, on tokio's clock.
+//!
+//! It spawns nothing, draws no random number and reads no real clock, so on a paused clock the
+//! same story goes the same way each time. It is its own remote control: what a test does by hand
+//! (`exit`, `pause_by_hand`, `engine_down`…) is neither counted nor faulted. Docker's ring of past
+//! events is left out: nothing here asks for the past.
+
+mod fault;
+mod hand;
+mod process;
+mod resource;
+mod steps;
+mod watch;
+mod world;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use tokio::sync::watch as channel;
+use tokio::time::Instant;
+
+pub use fault::{Fault, Operation};
+pub use process::Behaviour;
+
+use self::world::World;
+use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
+use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
+use crate::domain::instance::ContainerId;
+use crate::domain::name::WorkerName;
+use crate::domain::outcome::Outcome;
+use crate::domain::subnet::Subnet;
+use crate::domain::template::{ImageRef, PullPolicy, Resources};
+
+/// An engine in memory. Its clones are the same engine.
+#[derive(Debug, Clone)]
+pub struct Simulated {
+    world: Arc<Mutex<World>>,
+    /// Moves at every change.
+    changes: channel::Sender<u64>,
+}
+
+impl Simulated {
+    /// An engine with nothing in it, not even an image. Within a tokio runtime.
+    #[must_use]
+    pub fn new() -> Self {
+        let world = Arc::new(Mutex::new(World::new(Instant::now())));
+        Self { world, changes: channel::Sender::new(0) }
+    }
+
+    /// Looks at the world as it is now.
+    fn look<T>(&self, look: impl FnOnce(&mut World, Instant) -> T) -> T {
+        let now = Instant::now();
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = world.advance(now);
+        let seen = look(&mut world, now);
+        drop(world);
+        if ended {
+            self.changes.send_modify(|number| *number += 1);
+        }
+        seen
+    }
+
+    /// Changes the world as it is now.
+    fn change<T>(&self, change: impl FnOnce(&mut World, Instant) -> T) -> T {
+        let result = self.look(change);
+        self.changes.send_modify(|number| *number += 1);
+        result
+    }
+
+    /// Waits until `look` sees something; time and every change make it look again.
+    async fn wait_for<T>(&self, mut look: impl FnMut(&mut World) -> Option<T>) -> T {
+        let mut changes = self.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let (seen, next) = self.look(|world, _| (look(world), world.next_end()));
+            if let Some(seen) = seen {
+                return seen;
+            }
+            let time = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                moved = changes.changed() => moved.expect("we hold the sender"),
+                () = time => {}
+            }
+        }
+    }
+
+    /// Counts a call and lets it through: with a fault, or not at all if the engine is down.
+    async fn admit(&self, operation: Operation) -> Result<Option<Fault>, Unreachable> {
+        let (fault, latency, frozen) = self.look(|world, _| {
+            let frozen = world.faults.frozen;
+            let fault = if frozen { None } else { world.faults.count(operation) };
+            (fault, world.faults.latency.get(&operation).copied(), frozen)
+        });
+        if frozen {
+            std::future::pending::<()>().await;
+        }
+        if let Some(latency) = latency {
+            tokio::time::sleep(latency).await;
+        }
+        if self.look(|world, _| world.down) {
+            return Err(Unreachable("connection refused".to_owned()));
+        }
+        Ok(fault)
+    }
+
+    /// Does a step, and what the test has planned for it.
+    async fn step<T>(
+        &self,
+        operation: Operation,
+        act: impl Future<Output = Outcome<T>> + Send,
+    ) -> Outcome<T> {
+        let fault = match self.admit(operation).await {
+            Ok(fault) => fault,
+            Err(unreachable) => return Outcome::Unknown(unreachable.0),
+        };
+        match fault {
+            None => act.await,
+            Some(Fault::Rejected(rejection)) => Outcome::Rejected(rejection),
+            Some(Fault::RequestLost) => Outcome::Unknown("the request was lost".to_owned()),
+            Some(Fault::ReplyLost) => {
+                act.await;
+                Outcome::Unknown("the reply was lost".to_owned())
+            }
+            Some(Fault::FreezeBefore) => self.freeze().await,
+            Some(Fault::FreezeApplied) => {
+                act.await;
+                self.freeze().await
+            }
+            Some(Fault::FreezeReplied) => {
+                let outcome = act.await;
+                self.change(|world, _| world.faults.frozen = true);
+                outcome
+            }
+        }
+    }
+
+    async fn freeze<T>(&self) -> Outcome<T> {
+        self.change(|world, _| world.faults.frozen = true);
+        std::future::pending().await
+    }
+
+    /// Sends the stop signal and waits until there is no process.
+    async fn stop_and_wait(&self, id: &ContainerId, grace: Duration) -> Outcome {
+        self.change(|world, now| world.begin_stop(id, grace, now));
+        self.wait_for(|world| {
+            if world.down {
+                return Some(Outcome::Unknown("connection reset".to_owned()));
+            }
+            let alive = world.containers.get(id).is_some_and(|body| body.process.is_alive());
+            (!alive).then_some(Outcome::Done(()))
+        })
+        .await
+    }
+}
+
+impl Default for Simulated {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for Simulated {
+    async fn info(&self) -> Result<EngineInfo, Unreachable> {
+        self.admit(Operation::Info).await?;
+        Ok(self.look(|world, _| EngineInfo {
+            id: world.engine_id.clone(),
+            version: "simulated".to_owned(),
+            api_version: "1.41".to_owned(),
+            started_at: Some(world.engine_started),
+        }))
+    }
+
+    async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {
+        self.admit(Operation::List).await?;
+        Ok(self.look(|world, _| match world.false_lists.pop_front() {
+            Some(list) => list,
+            None => world.listed(worker),
+        }))
+    }
+
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>, Unreachable> {
+        self.admit(Operation::Inspect).await?;
+        Ok(self.look(|world, _| world.shown(id)))
+    }
+
+    async fn list_resources(&self, worker: &WorkerName) -> Result<Resource, Unreachable> {
+        self.admit(Operation::ListResources).await?;
+        Ok(self.look(|world, _| world.resources(worker)))
+    }
+
+    fn events(&self, worker: &WorkerName) -> BoxStream<'static, EngineEvent> {
+        watch::events(self.clone(), worker)
+    }
+
+    async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
+        let act = async { self.change(|world, _| world.pull(image, policy)) };
+        self.step(Operation::Pull, act).await
+    }
+
+    async fn make_network(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+        pool: Subnet,
+    ) -> Outcome {
+        let act = async { self.change(|world, _| world.make_network(name, labels, pool)) };
+        self.step(Operation::MakeNetwork, act).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Outcome {
+        let act = async { self.change(|world, _| world.remove_network(name)) };
+        self.step(Operation::RemoveNetwork, act).await
+    }
+
+    async fn make_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Outcome {
+        let act = async { self.change(|world, _| world.make_volume(name, labels)) };
+        self.step(Operation::MakeVolume, act).await
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Outcome<ContainerId> {
+        let act = async { self.change(|world, _| world.create(spec)) };
+        self.step(Operation::Create, act).await
+    }
+
+    async fn start(&self, id: &ContainerId) -> Outcome {
+        let act = async { self.change(|world, now| world.start(id, now)) };
+        self.step(Operation::Start, act).await
+    }
+
+    async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome {
+        self.step(Operation::Stop, self.stop_and_wait(id, grace)).await
+    }
+
+    async fn remove(&self, id: &ContainerId) -> Outcome {
+        let act = async { self.change(|world, _| world.remove(id)) };
+        self.step(Operation::Remove, act).await
+    }
+
+    async fn unpause(&self, id: &ContainerId) -> Outcome {
+        let act = async { self.change(|world, now| world.unpause(id, now)) };
+        self.step(Operation::Unpause, act).await
+    }
+
+    async fn rename(&self, id: &ContainerId, name: &str) -> Outcome {
+        let act = async { self.change(|world, _| world.rename(id, name)) };
+        self.step(Operation::Rename, act).await
+    }
+
+    async fn update(&self, id: &ContainerId, resources: &Resources) -> Outcome {
+        let act = async { self.change(|world, _| world.update(id, resources)) };
+        self.step(Operation::Update, act).await
+    }
+
+    async fn connect(&self, id: &ContainerId, network: &NetworkAttachment) -> Outcome {
+        let act = async { self.change(|world, _| world.connect(id, network)) };
+        self.step(Operation::Connect, act).await
+    }
+
+    fn logs(
+        &self,
+        id: &ContainerId,
+        query: &LogQuery,
+    ) -> BoxStream<'static, Result<LogChunk, Unreachable>> {
+        watch::logs(self.clone(), id.clone(), query.clone())
+    }
+}
