@@ -1,8 +1,7 @@
 //! What needs no engine: stories on real directories and the simulated engine.
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
-#[path = "../contract/mod.rs"]
-mod contract;
+mod architecture;
 mod db;
 mod manifest;
 mod queue;
