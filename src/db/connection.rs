@@ -16,7 +16,7 @@ use super::{Change, Limits, Stored, read, write};
 /// How long another program's lock is waited for: a `sqlite3` that only looks is gone by then.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// Where nothing was changed for long, the log shrinks to so many bytes.
+/// Once its content is in the DB itself, the log is cut back to so many bytes.
 const LOG_SIZE: u32 = 16 << 20;
 
 /// A file of at least so many pages, more than half of them free, is made smaller at start.
@@ -50,11 +50,9 @@ impl Open {
         shown: &Path,
         limits: Limits,
     ) -> Result<(Self, Found), DbError> {
-        let fresh = match file::standing(path)? {
-            Standing::Other => return Err(no_database(shown)),
-            Standing::Nothing => true,
-            Standing::File => false,
-        };
+        if file::standing(path)? == Standing::Other {
+            return Err(no_database(shown));
+        }
         file::make_private(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)
@@ -62,7 +60,7 @@ impl Open {
         if connection.is_readonly(MAIN_DB).unwrap_or(false) {
             return Err(DbError::ReadOnly { path: shown.to_owned() });
         }
-        let stored = prepare(&mut connection, shown, limits)?;
+        let found = prepare(&mut connection, shown, limits)?;
         let identity = Identity::of(path);
         let open = Self {
             connection,
@@ -71,7 +69,7 @@ impl Open {
             path: path.to_owned(),
             added: Added::default(),
         };
-        Ok((open, Found { stored, set_aside: None, fresh }))
+        Ok((open, found))
     }
 
     /// Whether the files that were opened are the ones that stand there.
@@ -124,7 +122,7 @@ impl Open {
 }
 
 /// Looks at everything, brings the file to the schema of this release, and reads it.
-fn prepare(connection: &mut Connection, shown: &Path, limits: Limits) -> Result<Stored, DbError> {
+fn prepare(connection: &mut Connection, shown: &Path, limits: Limits) -> Result<Found, DbError> {
     let damaged = |why: String| DbError::Damaged { path: shown.to_owned(), why };
     // The file could be opened for writing, and our own statements make sense: what does not, or is
     // not of the type that was asked for, is in the file.
@@ -154,10 +152,11 @@ fn prepare(connection: &mut Connection, shown: &Path, limits: Limits) -> Result<
         return Err(damaged(format!("its table or index {name:?} is missing or changed")));
     }
     let stored = read::load(connection).map_err(failed)?;
+    let fresh = stored == Stored::default() && read::has_no_events(connection).map_err(failed)?;
     match tidy(connection, limits, version == 0) {
         // A full disk stops no start: what runs is kept running.
         Err(error) if error.sqlite_error_code() != Some(ErrorCode::DiskFull) => Err(failed(error)),
-        _ => Ok(stored),
+        _ => Ok(Found { stored, set_aside: None, fresh }),
     }
 }
 

@@ -114,24 +114,31 @@ pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, DbError> {
     let taken = set_aside_numbers(path);
     let number = taken.last().map_or(1, |last| last.saturating_add(1));
     let to = numbered(path, number);
-    // The log first: a DB without its log is an older one, a log without its DB is nothing.
-    for suffix in COMPANIONS {
+    // The DB first: without its log it is an older one, which must not be taken for the last.
+    for suffix in [""].iter().chain(&COMPANIONS) {
         rename_if_there(&beside(path, suffix), &beside(&to, suffix))?;
     }
-    rename_if_there(path, &to)?;
     for old in taken.iter().filter(|old| number - **old >= SET_ASIDE_KEPT) {
-        remove_set_aside(&numbered(path, *old));
+        remove(&numbered(path, *old));
     }
     Ok(SetAside { path: to, why })
 }
 
+/// Removes what stands at `path`, and what `SQLite` put beside it. A directory stays: it is not
+/// ours, and whatever fails to go is found again.
+pub(super) fn remove(path: &Path) {
+    for suffix in [""].iter().chain(&COMPANIONS) {
+        let _ = fs::remove_file(beside(path, suffix));
+    }
+}
+
 /// A private copy of a DB and its write-ahead log, which goes when this is dropped.
 #[derive(Debug)]
-pub(super) struct Copy {
+pub(super) struct PrivateCopy {
     dir: PathBuf,
 }
 
-impl Copy {
+impl PrivateCopy {
     /// Copies what stands at `path`; nothing, if there is nothing.
     pub(super) fn of(path: &Path) -> Result<Self, DbError> {
         let dir = std::env::temp_dir().join(format!("evenkeel-{}", Uuid::now_v7()));
@@ -158,7 +165,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for PrivateCopy {
     fn drop(&mut self) {
         // What stays behind is private, and temporary directories are swept.
         let _ = fs::remove_dir_all(&self.dir);
@@ -206,13 +213,5 @@ fn rename_if_there(from: &Path, to: &Path) -> Result<(), DbError> {
             Err(failed("set aside", from, error))
         }
         _ => Ok(()),
-    }
-}
-
-/// Removes a file that was set aside long ago; a directory is left, it is not ours.
-fn remove_set_aside(path: &Path) {
-    let _ = fs::remove_file(path);
-    for suffix in COMPANIONS {
-        let _ = fs::remove_file(beside(path, suffix));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::connection::{Found, Open};
 use super::error::DbError;
-use super::file::{self, Copy, Identity, SetAside, Standing};
+use super::file::{self, Identity, PrivateCopy, SetAside, Standing};
 use super::{Change, Limits};
 
 /// The one connection, and what it takes to open it anew.
@@ -25,7 +25,7 @@ enum State {
     Copied {
         open: Box<Open>,
         /// Held for as long as it is read.
-        _copy: Copy,
+        _copy: PrivateCopy,
     },
     /// An error left the connection in doubt: these files are to be opened anew.
     Doubtful(Identity),
@@ -58,7 +58,7 @@ impl Link {
             return Err(no_database(&path));
         }
         let limits = Limits { bytes: u64::MAX, events: u32::MAX, events_per_task: u32::MAX };
-        let copy = Copy::of(&path)?;
+        let copy = PrivateCopy::of(&path)?;
         let (open, found) = Open::connect(&copy.path(), &path, limits)?;
         Ok((
             Self { path, limits, state: State::Copied { open: Box::new(open), _copy: copy } },
@@ -112,11 +112,20 @@ impl Link {
                 Some(file::set_aside(&self.path, why)?)
             }
         };
-        let (mut open, _) = Open::connect(&self.path, &self.path, self.limits)?;
-        // Half of a state must never be taken for all there is: it stays lost until this is done.
-        open.commit(whole, self.limits)?;
-        self.state = State::Open(Box::new(open));
-        Ok(set_aside)
+        let begun = Open::connect(&self.path, &self.path, self.limits)
+            .and_then(|(mut open, _)| open.commit(whole, self.limits).map(|()| open));
+        match begun {
+            Ok(open) => {
+                self.state = State::Open(Box::new(open));
+                Ok(set_aside)
+            }
+            Err(error) => {
+                // A new file with nothing in it must not be taken for the state, and the next try
+                // has nothing to set aside.
+                file::remove(&self.path);
+                Err(error)
+            }
+        }
     }
 
     /// Closes the file, with all that was written in it alone.

@@ -48,7 +48,7 @@ pub struct Opened {
     pub stored: Stored,
     /// The file that was there and could not be used, if so: the history is lost.
     pub set_aside: Option<SetAside>,
-    /// There was no DB, or an empty file.
+    /// There was no DB, or one that nothing was ever written in.
     pub fresh: bool,
 }
 
@@ -163,7 +163,8 @@ impl Db {
     }
 
     /// Reads `dir/state.db` while no daemon runs, from a private copy: writes nothing in `dir`, and
-    /// the handle can't write.
+    /// the handle can't write. Never to be called by a process that has the DB open: reading the
+    /// file by its name would give up that process's locks on it.
     ///
     /// # Errors
     /// One that is damaged ([`DbError::Damaged`]) or newer ([`DbError::Newer`]); nothing is set

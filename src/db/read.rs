@@ -77,6 +77,11 @@ pub(super) fn events(
     Ok(events)
 }
 
+/// Whether nothing has happened yet, or all of it was forgotten.
+pub(super) fn has_no_events(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM event)", [], |row| row.get(0))
+}
+
 /// Reads what was kept of a log.
 pub(super) fn log(
     connection: &Connection,

@@ -283,7 +283,9 @@ fn the_rule_of_purity_can_fail() {
         "use super::super::db::Db;",
         "pub mod inner { use super::super::super::db::Db; }",
         "#[derive(schemars::JsonSchema)] struct X;",
-        "#[cfg(test)] use std::fs; fn f() { std::fs::read(1) }",
+        "#[cfg(test)] use std::{fs}; fn f() { std::fs::read(1) }",
+        "#[cfg(test)] const fn g() {} fn f() { std::fs::read(1); }",
+        "#[cfg(test)] const G: G = G {}; fn f() { std::fs::read(1); }",
     ];
     for source in bad {
         assert!(!impurities(&one("domain/task.rs", source)).is_empty(), "{source}");

@@ -118,17 +118,18 @@ fn is_test_only(tree: Option<&TokenTree>) -> bool {
 
 /// Behind the item whose attributes end before `at`.
 fn end_of_item(trees: &[TokenTree], at: usize) -> usize {
-    let ends_with_semicolon = trees[at..].iter().find_map(|tree| match tree {
-        TokenTree::Ident(word) if *word == "pub" => None,
-        TokenTree::Ident(word) => {
-            Some(["use", "const", "static", "type"].contains(&word.to_string().as_str()))
-        }
+    let words = trees[at..].iter().filter_map(|tree| match tree {
+        TokenTree::Ident(word) => Some(word.to_string()),
         _ => None,
     });
+    let mut words = words.skip_while(|word| word == "pub");
+    let ends_with_semicolon = match words.next().as_deref() {
+        Some("use" | "static" | "type") => true,
+        Some("const") => words.next().is_none_or(|word| word != "fn"),
+        _ => false,
+    };
     let is_end = |tree: &TokenTree| match tree {
-        TokenTree::Group(group) => {
-            group.delimiter() == Delimiter::Brace && ends_with_semicolon != Some(true)
-        }
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace && !ends_with_semicolon,
         TokenTree::Punct(mark) => mark.as_char() == ';',
         _ => false,
     };

@@ -140,9 +140,10 @@ async fn a_damaged_log_costs_what_was_in_it_and_no_more() {
         let dir = after_crash().await;
         damage(&dir.path().join("state.db-wal"));
         let opened = Db::open(dir.path()).await.unwrap();
-        assert!(opened.set_aside.is_none() && !opened.fresh, "{what}: {:?}", opened.set_aside);
+        assert!(opened.set_aside.is_none(), "{what}: {:?}", opened.set_aside);
         let wanted = if what == "another's index" { whole_stored() } else { Stored::default() };
         assert_eq!(opened.stored, wanted, "{what}");
+        assert_eq!(opened.fresh, wanted == Stored::default(), "{what}");
         opened.db.write(vec![Change::DropTask(name("prod/web"))]).await.unwrap();
         let dir = crashed(dir.path());
         assert!(Db::open(dir.path()).await.unwrap().set_aside.is_none(), "{what}");
@@ -302,6 +303,25 @@ fn crashed_files(dir: &Path) -> TempDir {
         fs::copy(dir.join(name), copy.path().join(name)).unwrap();
     }
     copy
+}
+
+#[tokio::test]
+async fn a_rebuild_that_fails_must_leave_nothing_that_passes_for_the_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { bytes: 256 * 1024, ..Limits::default() };
+    let db = Db::open_with(dir.path(), limits).await.unwrap().db;
+    db.write(whole()).await.unwrap();
+    fs::remove_file(file_of(dir.path())).unwrap();
+    let mut too_much = whole();
+    too_much.push(Change::SetMeta { key: "big".into(), value: Some("x".repeat(512 * 1024)) });
+    for _ in 0..3 {
+        let error = db.rebuild(too_much.clone()).await.unwrap_err();
+        assert!(matches!(error, DbError::Full { .. }), "{error}");
+        assert!(contents(dir.path()).is_empty(), "{:?}", contents(dir.path()).keys());
+        assert!(matches!(db.write(whole()).await, Err(DbError::Gone { .. })));
+    }
+    assert_eq!(db.rebuild(whole()).await.unwrap(), None);
+    assert_works(db, dir.path(), "rebuilt").await;
 }
 
 #[tokio::test]
