@@ -67,10 +67,9 @@ async fn exchange(
     body: Option<Vec<u8>>,
 ) -> Result<Answer, HttpError> {
     let broken = |error: &dyn std::fmt::Display| HttpError::Broken(error.to_string());
-    let stream = UnixStream::connect(socket).await.map_err(|source| HttpError::Connect {
-        path: socket.display().to_string(),
-        source,
-    })?;
+    let stream = UnixStream::connect(socket)
+        .await
+        .map_err(|source| HttpError::Connect { path: socket.display().to_string(), source })?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|error| broken(&error))?;

@@ -85,7 +85,10 @@ pub async fn serve(
 
 impl Shared {
     /// Asks the worker.
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, Refused> {
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Refused> {
         let (reply, answer) = oneshot::channel();
         let gone = || Refused(StatusCode::SERVICE_UNAVAILABLE, "the worker is stopping".to_owned());
         self.commands.send(question(reply)).await.map_err(|_| gone())?;

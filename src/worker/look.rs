@@ -1,8 +1,6 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::hash::Hasher;
 use std::sync::Arc;
 
 use tracing::{debug, error, warn};
@@ -10,23 +8,20 @@ use uuid::Uuid;
 
 use super::report::tell;
 use super::steps::{Call, Done, perform};
-use super::{Mail, RESTART_PACE, Worker, changes, index, sightings};
+use super::{Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
 use crate::domain::blueprint::{blueprint, network_of};
-use crate::domain::container::{Container, Identity, container_name, network_name, volume_name};
+use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::decide::decide;
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::{Event, Note};
-use crate::domain::exclusive;
-use crate::domain::instance::{ContainerId, EndReason, InstanceId, Seat};
+use crate::domain::instance::{ContainerId, EndReason, InstanceId};
 use crate::domain::name::{Label, TaskName};
 use crate::domain::plan::{Plan, Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::domain::settle;
-use crate::domain::template::{HostPort, Protocol};
 use crate::domain::time::Now;
-use crate::domain::world::{Seen, World};
 use crate::runtime::Runtime;
 use crate::worker::engine::Finished;
 
@@ -149,83 +144,6 @@ impl<R: Runtime> Worker<R> {
         changes.extend(events.iter().cloned().map(Change::AddEvent));
         debug!(task = %name, %plan, "look");
         Some(Looked { name: name.clone(), before, record, plan, changes, events, now })
-    }
-
-    /// Containers of a task that its record has no instance for.
-    fn strays(&self, record: &Record) -> Vec<(Identity, Container)> {
-        let known: BTreeSet<&ContainerId> =
-            record.instances.values().filter_map(|instance| instance.container.as_ref()).collect();
-        self.sightings
-            .of_task(&record.head.name)
-            .filter(|container| !known.contains(&container.id))
-            .filter_map(|container| {
-                let worker = &self.setting.maker.worker;
-                let identity = sightings::ours(container, worker, false)?;
-                Some((identity, (**container).clone()))
-            })
-            .collect()
-    }
-
-    /// What the engine said of each instance's container.
-    fn seen(&self, record: &Record) -> BTreeMap<Seat, Seen> {
-        let seen = |seat: &Seat, container: Option<&ContainerId>| match container {
-            Some(id) => self.sightings.seen(id),
-            // One without an id is absent if a list lacks it that was asked for after the last try
-            // to make it.
-            None => {
-                let tried = record.troubles.get(seat).map(|trouble| trouble.at);
-                let listed = self.sightings.listed_at;
-                if listed.is_some() && listed >= tried { Seen::Absent } else { Seen::Unknown }
-            }
-        };
-        let instances = record.instances.iter();
-        instances.map(|(seat, it)| (*seat, seen(seat, it.container.as_ref()))).collect()
-    }
-
-    fn world<'a>(&'a self, record: &'a Record, seen: BTreeMap<Seat, Seen>, now: Now) -> World<'a> {
-        let name = &record.head.name;
-        let worker = &self.setting.maker.worker;
-        let neighbours = self.index.neighbours(name);
-        let others = || neighbours.iter().filter_map(|name| self.records.get(name));
-        let task = &record.head.task;
-        let volumes = task.template.mounts.iter().filter_map(|mount| match &mount.source {
-            crate::domain::template::MountSource::Volume(volume) => {
-                let there = self.volumes.contains(&volume_name(worker, &name.namespace, volume));
-                there.then(|| volume.clone())
-            }
-            _ => None,
-        });
-        let mut writers: Vec<_> = others().flat_map(|it| index::writers(worker, it)).collect();
-        writers.extend(index::writers(worker, record));
-        World {
-            now,
-            jitter: self.jitter(),
-            worker,
-            record,
-            presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
-            engine: &self.engine,
-            seen,
-            in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),
-            pulling: self.pulls.wanted_by(name),
-            network: self.networks.contains(&network_name(worker, &name.namespace)),
-            volumes: volumes.collect(),
-            port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
-            busy_ports: self.busy_ports(record),
-            writers,
-            restart_at: self.restart_at,
-        }
-    }
-
-    /// Host ports of a task that something listens at, while it has an instance to start.
-    fn busy_ports(&self, record: &Record) -> BTreeSet<u16> {
-        let waits = record.instances.values().any(|it| it.is_live() && !it.start_sent);
-        if !self.local_engine || !waits {
-            return BTreeSet::new();
-        }
-        exclusive::fixed_ports(&record.head.task.template)
-            .filter(|(port, host)| is_busy(port.protocol, *host))
-            .map(|(_, host)| host.port)
-            .collect()
     }
 
     /// What was looked at is written down: it holds, and its steps begin.
@@ -386,13 +304,6 @@ impl<R: Runtime> Worker<R> {
         })
     }
 
-    /// Spreads waits: another number at each look.
-    pub(super) fn jitter(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.setting.maker.worker.as_str(), self.looks).hash(&mut hasher);
-        hasher.finish()
-    }
-
     /// Writes down what came of steps that ended while the worker was stopping.
     pub(super) async fn write_down_mail(&mut self) {
         let now = self.clock.now();
@@ -420,15 +331,4 @@ fn deliver(record: &mut Record, mail: Mail, now: Now) -> Vec<Note> {
         Mail::Pull(revision, outcome) => settle::apply_pull(record, revision, outcome, now),
         Mail::Log(..) => Vec::new(),
     }
-}
-
-/// Whether something listens at a port of this host.
-fn is_busy(protocol: Protocol, host: HostPort) -> bool {
-    let address = (host.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), host.port);
-    let bound = match protocol {
-        Protocol::Tcp => TcpListener::bind(address).map(drop),
-        Protocol::Udp => UdpSocket::bind(address).map(drop),
-        Protocol::Sctp => Ok(()),
-    };
-    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
 }

@@ -12,6 +12,7 @@ mod changes;
 mod clock;
 pub mod command;
 mod engine;
+mod facts;
 mod index;
 mod intake;
 mod lock;

@@ -31,9 +31,11 @@ const SHARED: [&str; 8] =
     ["serde", "serde_json", "tokio", "tokio_util", "tracing", "uuid", "thiserror", "futures_util"];
 
 /// What pure code may name, and all beneath it.
-const PURE: [&str; 34] = [
+const PURE: [&str; 38] = [
+    "clippy",
     "std::array",
     "std::borrow",
+    "std::cell::OnceCell",
     "std::char",
     "std::cmp",
     "std::collections::BTreeMap",
@@ -54,9 +56,11 @@ const PURE: [&str; 34] = [
     "std::net::Ipv6Addr",
     "std::num",
     "std::ops",
+    "std::rc::Rc",
     "std::slice",
     "std::str",
     "std::string",
+    "std::sync::Arc",
     "std::sync::LazyLock",
     "std::time::Duration",
     "std::vec",
@@ -152,6 +156,15 @@ fn is_beneath(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
+/// The modules that a file declares: what they name is looked at where they are.
+fn children(source: &str) -> BTreeSet<&str> {
+    let declared = source.lines().filter_map(|line| {
+        let line = line.trim().trim_start_matches("pub ").trim_start_matches("pub(super) ");
+        line.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    declared.filter(|name| !["std", "core", "alloc"].contains(name)).collect()
+}
+
 // The rules.
 
 fn impurities(sources: &Sources) -> Vec<String> {
@@ -164,7 +177,11 @@ fn impurities(sources: &Sources) -> Vec<String> {
         let extra = |path: &str| {
             PURE_IN.iter().any(|(at, of)| file.starts_with(at) && is_beneath(path, of))
         };
+        let children = children(source);
         let unknown = names.paths.iter().filter(|path| {
+            if path.split("::").next().is_some_and(|first| children.contains(first)) {
+                return false;
+            }
             let path = path.replacen("core::", "std::", 1).replacen("alloc::", "std::", 1);
             !extra(&path) && !PURE.iter().any(|pure| is_beneath(&path, pure))
         });
@@ -213,6 +230,10 @@ fn spread_libraries(sources: &Sources, libraries: &BTreeSet<String>) -> Vec<Stri
     let is_wrong = |library: &str, modules: &BTreeSet<&str>| match library {
         "anyhow" => !modules.is_subset(&BTreeSet::from(["cli", "main"])),
         shared if SHARED.contains(&shared) => false,
+        // bollard's transport is made of hyper's types; `http` asks the daemon through the same.
+        "hyper" | "hyper_util" | "http_body_util" => {
+            !modules.is_subset(&BTreeSet::from(["http", "runtime"]))
+        }
         _ => modules.len() > 1,
     };
     named

@@ -2,6 +2,8 @@
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod architecture;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod db;
 mod manifest;
 mod queue;

@@ -1,6 +1,10 @@
 //! One request to the engine and its answer, over a connection of its own.
 //!
 //! Both bollard's calls and our own readings go through here. It knows nothing of what is asked.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a connection's own task ends with the exchange it is for"
+)]
 
 use std::io;
 

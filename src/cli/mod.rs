@@ -1,0 +1,97 @@
+//! The command line: one file for each command.
+//!
+//! Data goes to standard output, talk to standard error. Exit codes are the same everywhere:
+//! [`Exit`].
+
+mod args;
+mod daemon;
+mod down;
+mod log;
+mod out;
+mod run;
+mod schema;
+mod sync;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::api::client::ClientError;
+use args::{Args, Command};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// As it should.
+    Ok,
+    /// It failed, or found what must not be.
+    Failed,
+    /// There is something to do (`plan --detailed-exitcode`).
+    Pending,
+    /// It took too long.
+    Deadline,
+    /// There is no daemon to ask.
+    NoDaemon,
+    /// The command line makes no sense.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Failed => 1,
+            Exit::Pending => 2,
+            Exit::Deadline => 3,
+            Exit::NoDaemon => 4,
+            Exit::Usage => 64,
+        })
+    }
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // A pipe that was closed early is no matter.
+            let _closed = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    log::start(&args);
+    match perform(args) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            out::error(&error);
+            exit_of(&error).into()
+        }
+    }
+}
+
+fn perform(args: Args) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let common = args.common;
+        match args.command {
+            Command::Run(run) => run::run(&common, &run).await,
+            Command::Sync(sync) => sync::sync(&common, &sync).await,
+            Command::Validate(validate) => validate::validate(&validate),
+            Command::Schema => schema::schema(),
+            Command::Down(down) => down::down(&common, &down).await,
+            Command::Version => out::line(&format!("evenkeel {}", env!("CARGO_PKG_VERSION"))),
+        }
+    });
+    // A thread that waits for a disk that is away must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(500));
+    done
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::NoDaemon(_)) => Exit::NoDaemon,
+        Some(_) | None => Exit::Failed,
+    }
+}

@@ -1,0 +1,118 @@
+//! What one look at a task sees, gathered: nothing is asked and nothing decided here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
+use super::{Worker, index, sightings};
+use crate::domain::container::{Container, Identity, network_name, volume_name};
+use crate::domain::desired::Presence;
+use crate::domain::exclusive;
+use crate::domain::instance::{ContainerId, Seat};
+use crate::domain::record::Record;
+use crate::domain::template::{HostPort, MountSource, Protocol};
+use crate::domain::time::Now;
+use crate::domain::world::{Seen, World};
+use crate::runtime::Runtime;
+
+impl<R: Runtime> Worker<R> {
+    /// Containers of a task that its record has no instance for.
+    pub(super) fn strays(&self, record: &Record) -> Vec<(Identity, Container)> {
+        let known: BTreeSet<&ContainerId> =
+            record.instances.values().filter_map(|instance| instance.container.as_ref()).collect();
+        self.sightings
+            .of_task(&record.head.name)
+            .filter(|container| !known.contains(&container.id))
+            .filter_map(|container| {
+                let worker = &self.setting.maker.worker;
+                let identity = sightings::ours(container, worker, false)?;
+                Some((identity, (**container).clone()))
+            })
+            .collect()
+    }
+
+    /// What the engine said of each instance's container.
+    pub(super) fn seen(&self, record: &Record) -> BTreeMap<Seat, Seen> {
+        let seen = |seat: &Seat, container: Option<&ContainerId>| match container {
+            Some(id) => self.sightings.seen(id),
+            // One without an id is absent if a list lacks it that was asked for after the last try
+            // to make it.
+            None => {
+                let tried = record.troubles.get(seat).map(|trouble| trouble.at);
+                let listed = self.sightings.listed_at;
+                if listed.is_some() && listed >= tried { Seen::Absent } else { Seen::Unknown }
+            }
+        };
+        let instances = record.instances.iter();
+        instances.map(|(seat, it)| (*seat, seen(seat, it.container.as_ref()))).collect()
+    }
+
+    pub(super) fn world<'a>(
+        &'a self,
+        record: &'a Record,
+        seen: BTreeMap<Seat, Seen>,
+        now: Now,
+    ) -> World<'a> {
+        let name = &record.head.name;
+        let worker = &self.setting.maker.worker;
+        let neighbours = self.index.neighbours(name);
+        let others = || neighbours.iter().filter_map(|name| self.records.get(name));
+        let task = &record.head.task;
+        let volumes = task.template.mounts.iter().filter_map(|mount| match &mount.source {
+            MountSource::Volume(volume) => {
+                let there = self.volumes.contains(&volume_name(worker, &name.namespace, volume));
+                there.then(|| volume.clone())
+            }
+            _ => None,
+        });
+        let mut writers: Vec<_> = others().flat_map(|it| index::writers(worker, it)).collect();
+        writers.extend(index::writers(worker, record));
+        World {
+            now,
+            jitter: self.jitter(),
+            worker,
+            record,
+            presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
+            engine: &self.engine,
+            seen,
+            in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),
+            pulling: self.pulls.wanted_by(name),
+            network: self.networks.contains(&network_name(worker, &name.namespace)),
+            volumes: volumes.collect(),
+            port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
+            busy_ports: self.busy_ports(record),
+            writers,
+            restart_at: self.restart_at,
+        }
+    }
+
+    /// Host ports of a task that something listens at, while it has an instance to start.
+    fn busy_ports(&self, record: &Record) -> BTreeSet<u16> {
+        let waits = record.instances.values().any(|it| it.is_live() && !it.start_sent);
+        if !self.local_engine || !waits {
+            return BTreeSet::new();
+        }
+        exclusive::fixed_ports(&record.head.task.template)
+            .filter(|(port, host)| is_busy(port.protocol, *host))
+            .map(|(_, host)| host.port)
+            .collect()
+    }
+
+    /// Spreads waits: another number at each look.
+    pub(super) fn jitter(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.setting.maker.worker.as_str(), self.looks).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Whether something listens at a port of this host.
+fn is_busy(protocol: Protocol, host: HostPort) -> bool {
+    let address = (host.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), host.port);
+    let bound = match protocol {
+        Protocol::Tcp => TcpListener::bind(address).map(drop),
+        Protocol::Udp => UdpSocket::bind(address).map(drop),
+        Protocol::Sctp => Ok(()),
+    };
+    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
