@@ -1,1 +1,152 @@
-//! A directory to a snapshot.
+//! A directory to a snapshot: which manifests there are, and what each holds.
+//!
+//! File events are a hint where to look; what is true is only what was read, and everything is read
+//! again every now and then, so that a lost event costs time and nothing else. Nothing is decided
+//! here of tasks: what can't be read is said, never left out. Nothing is ever written.
+//!
+//! The worker runs [`watch()`]; commands that look once call [`read_once`]. Both take the parser as a
+//! closure: what a document means is not this module's matter.
+
+mod entry;
+mod events;
+mod follow;
+mod hints;
+mod listing;
+mod names;
+mod scan;
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::source::{FileState, Snapshot};
+use follow::{Follower, Publisher};
+use hints::Hints;
+use scan::{Manner, Scanner};
+
+/// How a source is watched.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The directory. It may be a link.
+    pub root: PathBuf,
+    /// Everything is read again after so long, a tenth more or less, and less often where that
+    /// would take more than a twentieth of the time.
+    pub rescan: Duration,
+    /// A content that was found without an event is believed once it has not changed for so long.
+    pub settle: Duration,
+    /// A writer that does not close its file is waited for so long.
+    pub write_timeout: Duration,
+    /// How often it is checked which directory the root is.
+    pub root_check: Duration,
+    /// Use file events; without them every change waits for the next rescan.
+    pub events: bool,
+    /// The size of the largest file that is read, in bytes.
+    pub max_file_bytes: u64,
+    /// Host paths, absolute, that tasks mount which are known from before. They are not read as
+    /// manifests until the manifests of those tasks have been.
+    pub known_host_paths: Vec<String>,
+}
+
+impl Options {
+    /// What is usual, for the directory at `root`.
+    #[must_use]
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            root: root.into(),
+            rescan: Duration::from_secs(20),
+            settle: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(30),
+            root_check: Duration::from_secs(1),
+            events: true,
+            max_file_bytes: 1024 * 1024,
+            known_host_paths: Vec::new(),
+        }
+    }
+
+    /// The same, with the root's path made absolute.
+    fn absolute(&self) -> Self {
+        let root = std::path::absolute(&self.root).unwrap_or_else(|_| self.root.clone());
+        Self { root, ..self.clone() }
+    }
+
+    fn scanner<R: Fn(&str, &[u8]) -> FileState>(&self, read: R) -> Scanner<R> {
+        let manner = Manner {
+            root: self.root.clone(),
+            settle: self.settle,
+            write_timeout: self.write_timeout,
+            max_file_bytes: self.max_file_bytes,
+        };
+        Scanner::new(manner, self.known_host_paths.clone(), read)
+    }
+}
+
+/// How well the watching goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WatchHealth {
+    /// Why changes are only found by reading everything again (`WatchDegraded`); tried again with
+    /// each time that is done.
+    pub degraded: Option<String>,
+    /// When everything was read last. If that is long ago, the watching has stopped.
+    pub last_full_read: Option<Instant>,
+    /// How often everything was listed.
+    pub listings: u64,
+    /// How often a file was read.
+    pub reads: u64,
+    /// How often what was read was new, and parsed.
+    pub parsed: u64,
+}
+
+/// The watching ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// Its thread did.
+    #[error("the thread that watches the source ended")]
+    Ended(#[from] tokio::task::JoinError),
+}
+
+/// Looks at the source once, blocking, and takes every file as it is.
+pub fn read_once(options: &Options, read: impl Fn(&str, &[u8]) -> FileState) -> Snapshot {
+    follow::look_once(options.absolute().scanner(read))
+}
+
+/// Keeps `out` up to date with the source, until `stop`. Everything it started has ended when this
+/// returns; if it is dropped, that ends soon.
+///
+/// The snapshot in the channel is changed in place where nobody holds on to it, so a reader that
+/// clones the `Arc` should not keep it for long.
+///
+/// # Errors
+/// If its thread panics, which a bug or a parser may do.
+pub async fn watch(
+    options: Options,
+    read: impl Fn(&str, &[u8]) -> FileState + Send + 'static,
+    out: tokio::sync::watch::Sender<Arc<Snapshot>>,
+    health: tokio::sync::watch::Sender<WatchHealth>,
+    stop: CancellationToken,
+) -> Result<(), WatchError> {
+    let options = options.absolute();
+    let hints = Arc::new(Hints::default());
+    let stopper = StopOnDrop(Arc::clone(&hints));
+    let scanner = options.scanner(read);
+    let publisher = Publisher::new(out);
+    let mut thread = tokio::task::spawn_blocking(move || {
+        Follower::new(options, scanner, hints, publisher, health).run();
+    });
+    tokio::select! {
+        () = stop.cancelled() => drop(stopper),
+        ended = &mut thread => return Ok(ended?),
+    }
+    Ok(thread.await?)
+}
+
+/// The thread can't be left behind: it would watch for ever.
+struct StopOnDrop(Arc<Hints>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}

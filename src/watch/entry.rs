@@ -1,0 +1,263 @@
+//! What is remembered of one manifest file, and when its content is believed. Pure: times come in.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::tree::{Id, Stamp};
+
+/// What is remembered of one manifest file.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// What the snapshot says of it.
+    pub(super) shown: Shown,
+    /// The content that was taken last.
+    pub(super) taken: Option<Taken>,
+    /// A content that is not believed yet.
+    pending: Option<Pending>,
+    /// A write was seen, and no close since.
+    writing: Option<Instant>,
+    /// It changed while it was read last.
+    torn: Option<Instant>,
+    /// Paths beneath the source that its tasks mount, as far as is known.
+    pub(super) mounts: BTreeSet<String>,
+    /// All its documents could be read.
+    pub(super) clean: bool,
+}
+
+/// What the snapshot says of a file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// That it is still being written.
+    Unsettled,
+    /// The documents that were taken last.
+    Documents,
+    /// Why it is not read.
+    Refusal(String),
+}
+
+/// A content, as far as it has to be known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Print {
+    /// A hash of the bytes, good within this process.
+    pub(super) hash: u64,
+    /// How many they are.
+    pub(super) length: usize,
+}
+
+/// A content that was taken.
+#[derive(Debug)]
+pub(super) struct Taken {
+    print: Print,
+    file: Id,
+}
+
+#[derive(Debug)]
+struct Pending {
+    print: Print,
+    stamp: Stamp,
+    since: Instant,
+}
+
+/// How a look at a file came about, so how far its content can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// It is asked for as it is.
+    AsItIs,
+    /// It was closed after writing, or renamed into place.
+    Closed,
+    /// It is seen for the first time: believed if it has not changed lately.
+    Fresh,
+    /// Something was renamed nearby: believed if a link leads to another file than before.
+    Swapped,
+    /// It was just found.
+    Found,
+}
+
+/// Both clocks at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    /// For waits.
+    pub(super) now: Instant,
+    /// Since the epoch, to compare with the times of files.
+    pub(super) wall: Duration,
+}
+
+/// What to do with a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is the one that is shown.
+    Same,
+    /// Parse it and show it.
+    Take,
+    /// Look again later.
+    Wait,
+}
+
+impl Entry {
+    /// Judges a content. `link` is whether the path leads to it by a link.
+    pub(super) fn judge(
+        &mut self,
+        (print, stamp, link): (Print, Stamp, bool),
+        trust: Trust,
+        clock: Clock,
+        settle: Duration,
+    ) -> Verdict {
+        self.torn = None;
+        if let Some(taken) = self.taken.as_mut().filter(|taken| taken.print == print) {
+            taken.file = stamp.id;
+            self.pending = None;
+            return if self.shown == Shown::Documents { Verdict::Same } else { Verdict::Take };
+        }
+        let quiet = clock.wall.checked_sub(stamp.changed).is_some_and(|age| age >= settle);
+        let another = self.taken.as_ref().is_some_and(|taken| taken.file != stamp.id);
+        let believed = match trust {
+            Trust::AsItIs | Trust::Closed => true,
+            Trust::Fresh => quiet,
+            Trust::Swapped => link && another,
+            Trust::Found => false,
+        };
+        let seen = self.pending.as_ref().filter(|it| it.print == print && it.stamp == stamp);
+        let since = seen.map_or(clock.now, |it| it.since);
+        if believed || clock.now.duration_since(since) >= settle {
+            self.taken = Some(Taken { print, file: stamp.id });
+            self.pending = None;
+            return Verdict::Take;
+        }
+        self.pending = Some(Pending { print, stamp, since });
+        Verdict::Wait
+    }
+
+    /// A write was seen.
+    pub(super) fn written(&mut self, now: Instant) {
+        self.writing = Some(now);
+        self.pending = None;
+    }
+
+    /// It changed while it was read.
+    pub(super) fn changing(&mut self, now: Instant) {
+        self.torn = Some(now);
+        self.pending = None;
+    }
+
+    /// The writer closed the file, or another file is at its path now.
+    pub(super) fn released(&mut self) {
+        self.writing = None;
+    }
+
+    /// Whether a writer has it, as far as is known. One that says nothing for `timeout` does not
+    /// count any more.
+    pub(super) fn is_being_written(&mut self, now: Instant, timeout: Duration) -> bool {
+        self.writing = self.writing.filter(|since| now.duration_since(*since) < timeout);
+        self.writing.is_some()
+    }
+
+    /// When to look at it again by itself.
+    pub(super) fn due(&self, settle: Duration, timeout: Duration) -> Option<Instant> {
+        let written = self.writing.map(|since| since + timeout);
+        let pending = self.pending.as_ref().map(|pending| pending.since);
+        written.or_else(|| pending.or(self.torn).map(|since| since + settle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::tree::stamp;
+
+    const SETTLE: Duration = Duration::from_secs(2);
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    struct Case {
+        entry: Entry,
+        start: Instant,
+    }
+
+    impl Case {
+        fn new() -> Self {
+            Self { entry: Entry::default(), start: Instant::now() }
+        }
+
+        /// Judges, at a millisecond after 1000 s since the epoch, a content and the file's times.
+        fn judge(
+            &mut self,
+            at: u64,
+            (hash, inode, changed): (u64, u64, u64),
+            trust: Trust,
+        ) -> Verdict {
+            let at = Duration::from_millis(at);
+            let clock = Clock { now: self.start + at, wall: Duration::from_secs(1000) + at };
+            let seen = (Print { hash, length: 1 }, stamp(inode, changed), true);
+            let verdict = self.entry.judge(seen, trust, clock, SETTLE);
+            if verdict == Verdict::Take {
+                self.entry.shown = Shown::Documents;
+            }
+            verdict
+        }
+    }
+
+    #[test]
+    fn a_content_that_was_just_found_has_to_stay_the_same_for_a_while() {
+        let mut case = Case::new();
+        assert_eq!(case.judge(0, (1, 1, 0), Trust::Found), Verdict::Wait);
+        assert_eq!(case.judge(1999, (1, 1, 0), Trust::Found), Verdict::Wait);
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(case.start + SETTLE));
+        assert_eq!(case.judge(2000, (1, 1, 0), Trust::Found), Verdict::Take);
+        assert_eq!(case.judge(2001, (1, 1, 0), Trust::Found), Verdict::Same);
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), None);
+    }
+
+    #[test]
+    fn every_change_begins_the_wait_anew() {
+        let mut case = Case::new();
+        case.judge(0, (1, 1, 0), Trust::Found);
+        for changed in [(2, 1, 0), (2, 2, 0), (2, 2, 9)] {
+            assert_eq!(case.judge(2000, changed, Trust::Found), Verdict::Wait, "{changed:?}");
+        }
+        assert_eq!(case.judge(4000, (2, 2, 9), Trust::Found), Verdict::Take);
+    }
+
+    #[test]
+    fn a_file_that_was_closed_is_believed_at_once() {
+        let mut case = Case::new();
+        assert_eq!(case.judge(0, (1, 1, 1000), Trust::Closed), Verdict::Take);
+        assert_eq!(case.judge(1, (2, 1, 1000), Trust::AsItIs), Verdict::Take);
+    }
+
+    #[test]
+    fn at_the_start_a_file_is_believed_if_it_was_left_alone() {
+        assert_eq!(Case::new().judge(0, (1, 1, 998), Trust::Fresh), Verdict::Take);
+        assert_eq!(Case::new().judge(0, (1, 1, 999), Trust::Fresh), Verdict::Wait);
+        assert_eq!(Case::new().judge(0, (1, 1, 5000), Trust::Fresh), Verdict::Wait, "the future");
+    }
+
+    #[test]
+    fn a_swapped_link_is_believed() {
+        let mut case = Case::new();
+        assert_eq!(case.judge(0, (1, 1, 0), Trust::AsItIs), Verdict::Take);
+        assert_eq!(case.judge(1, (2, 1, 0), Trust::Swapped), Verdict::Wait, "the same file");
+        assert_eq!(case.judge(2, (3, 7, 0), Trust::Swapped), Verdict::Take, "another one");
+    }
+
+    #[test]
+    fn what_was_taken_is_shown_again_when_it_can_be_read_again() {
+        let mut case = Case::new();
+        case.judge(0, (1, 1, 0), Trust::AsItIs);
+        case.entry.shown = Shown::Refusal("no".into());
+        assert_eq!(case.judge(1, (1, 1, 0), Trust::Found), Verdict::Take);
+    }
+
+    #[test]
+    fn a_writer_is_waited_for_but_not_for_ever() {
+        let mut case = Case::new();
+        case.entry.written(case.start);
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(case.start + TIMEOUT));
+        assert!(case.entry.is_being_written(case.start + TIMEOUT / 2, TIMEOUT));
+        assert!(!case.entry.is_being_written(case.start + TIMEOUT, TIMEOUT));
+        case.entry.written(case.start);
+        case.entry.released();
+        assert!(!case.entry.is_being_written(case.start, TIMEOUT));
+    }
+}
