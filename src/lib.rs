@@ -1,6 +1,9 @@
 //! evenkeel keeps a Docker host as a directory of YAML says.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod api;
+pub mod cli;
 pub mod db;
 pub mod domain;
 pub mod files;

@@ -37,18 +37,44 @@ pub struct Common {
     /// The name of the worker: part of the name of everything it makes
     #[arg(long, global = true, env = "EVENKEEL_WORKER", default_value = "default", value_parser = parse_worker, help_heading = "Common options")]
     pub worker: WorkerName,
-    /// Where the worker keeps its state [default: /var/lib/evenkeel/WORKER for root, else
-    /// $XDG_STATE_HOME/evenkeel/WORKER]
-    #[arg(long, global = true, env = "EVENKEEL_STATE_DIR", value_name = "DIR", help_heading = "Common options")]
+    /// Where the worker keeps its state. Left out: `/var/lib/evenkeel/WORKER` for root, else
+    /// `$XDG_STATE_HOME/evenkeel/WORKER`
+    #[arg(
+        long,
+        global = true,
+        env = "EVENKEEL_STATE_DIR",
+        value_name = "DIR",
+        help_heading = "Common options"
+    )]
     pub state_dir: Option<PathBuf>,
-    /// Where the Docker Engine listens [default: unix:///var/run/docker.sock]
-    #[arg(long, global = true, env = "DOCKER_HOST", value_name = "ADDRESS", help_heading = "Common options")]
+    /// Where the Docker Engine listens. Left out: `/var/run/docker.sock`
+    #[arg(
+        long,
+        global = true,
+        env = "DOCKER_HOST",
+        value_name = "ADDRESS",
+        help_heading = "Common options"
+    )]
     pub docker_host: Option<String>,
     /// How the log is written, on standard error
-    #[arg(long, global = true, env = "EVENKEEL_LOG_FORMAT", value_enum, default_value_t, help_heading = "Common options")]
+    #[arg(
+        long,
+        global = true,
+        env = "EVENKEEL_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        help_heading = "Common options"
+    )]
     pub log_format: LogFormat,
     /// What is logged: error, warn, info, debug, trace, or a filter such as evenkeel=debug
-    #[arg(long, global = true, env = "EVENKEEL_LOG", default_value = "info", value_name = "FILTER", help_heading = "Common options")]
+    #[arg(
+        long,
+        global = true,
+        env = "EVENKEEL_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        help_heading = "Common options"
+    )]
     pub log: String,
 }
 
@@ -247,7 +273,8 @@ mod tests {
         assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
         assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
-        for bad in ["", "m", "-1s", "1.5h", "5 m", "99999999999999999999s", "9999999999999999999h"] {
+        for bad in ["", "m", "-1s", "1.5h", "5 m", "99999999999999999999s", "9999999999999999999h"]
+        {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }
     }

@@ -76,11 +76,11 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
     let done = runtime.block_on(async {
         let common = args.common;
         match args.command {
-            Command::Run(run) => run::run(&common, &run).await,
-            Command::Sync(sync) => sync::sync(&common, &sync).await,
+            Command::Run(run) => Box::pin(run::run(&common, &run)).await,
+            Command::Sync(sync) => Box::pin(sync::sync(&common, &sync)).await,
             Command::Validate(validate) => validate::validate(&validate),
             Command::Schema => schema::schema(),
-            Command::Down(down) => down::down(&common, &down).await,
+            Command::Down(down) => Box::pin(down::down(&common, &down)).await,
             Command::Version => out::line(&format!("evenkeel {}", env!("CARGO_PKG_VERSION"))),
         }
     });

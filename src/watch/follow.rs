@@ -1,6 +1,10 @@
 //! The loop that keeps a snapshot of the source up to date, on a thread of its own.
 //!
 //! It is level-triggered: a hint, a timer, another root all mean only "look there again".
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the thread sleeps by the clock, and a file's age is told by it"
+)]
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};

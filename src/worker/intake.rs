@@ -12,21 +12,22 @@ use crate::domain::event::Note;
 use crate::domain::instance::Uid;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record};
-use crate::domain::source::Snapshot;
 use crate::domain::task::Task;
 use crate::domain::time::Now;
 use crate::runtime::Runtime;
 
 impl<R: Runtime> Worker<R> {
     /// Takes one look at the source into the desired state.
-    pub(super) fn take_snapshot(&mut self, snapshot: Arc<Snapshot>) {
-        if self.goal == Goal::Down {
+    pub(super) fn take_snapshot(&mut self) {
+        if self.goal == Goal::Down || !self.read_once {
             return;
         }
+        // Held no longer than needed: the watcher changes it in place.
+        let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
         let now = self.clock.now().mono;
         let changed = self.desired.advance(&snapshot, &self.rules, now);
-        self.snapshot = Some(snapshot);
+        drop(snapshot);
         self.desired_changed(changed);
         if before.0 != self.desired.unavailable {
             self.tell_of_source();

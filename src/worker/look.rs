@@ -1,6 +1,5 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use tracing::{debug, error, warn};

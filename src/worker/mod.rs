@@ -102,8 +102,6 @@ pub enum Ended {
 
 /// What comes in while the worker runs.
 pub struct Inputs {
-    /// What the source directory holds.
-    pub snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// What people ask.
     pub commands: mpsc::Receiver<Command>,
     /// Tells it to stop.
@@ -128,7 +126,8 @@ pub struct Worker<R: Runtime> {
     clock: Clock,
     queue: Queue<TaskName>,
     desired: Desired,
-    snapshot: Option<Arc<Snapshot>>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    read_once: bool,
     records: BTreeMap<TaskName, Record>,
     plans: BTreeMap<TaskName, Plan>,
     statuses: BTreeMap<TaskName, TaskStatus>,
@@ -177,9 +176,6 @@ impl<R: Runtime> Worker<R> {
         let mut events: BoxStream<'static, EngineEvent> =
             self.runtime.events(&self.setting.maker.worker);
         let began = self.clock.now().mono;
-        if let Some(snapshot) = inputs.snapshots.borrow_and_update().clone() {
-            self.take_snapshot(snapshot);
-        }
         let ended = loop {
             if let Some(ended) = self.reached(began) {
                 break ended;
@@ -195,11 +191,9 @@ impl<R: Runtime> Worker<R> {
                         Err(error) => error!(%error, "a call to the engine ended unasked"),
                     }
                 }
-                Ok(()) = inputs.snapshots.changed() => {
-                    let snapshot = inputs.snapshots.borrow_and_update().clone();
-                    if let Some(snapshot) = snapshot {
-                        self.take_snapshot(snapshot);
-                    }
+                Ok(()) = self.snapshots.changed() => {
+                    self.read_once = true;
+                    self.take_snapshot();
                 }
                 Some(command) = inputs.commands.recv() => self.on_command(command).await,
                 Some(name) = self.queue.next() => self.run_tasks(name).await,
@@ -219,10 +213,8 @@ impl<R: Runtime> Worker<R> {
 
     fn on_time(&mut self) {
         let now = self.clock.now().mono;
-        if self.desired.wake_at().is_some_and(|at| at <= now)
-            && let Some(snapshot) = self.snapshot.clone()
-        {
-            self.take_snapshot(snapshot);
+        if self.desired.wake_at().is_some_and(|at| at <= now) {
+            self.take_snapshot();
         }
         self.observe_by_time(now);
     }
@@ -256,7 +248,7 @@ impl<R: Runtime> Worker<R> {
     fn is_settled(&self) -> bool {
         self.is_quiet()
             && self.sightings.listed_at.is_some()
-            && self.snapshot.is_some()
+            && self.read_once
             && self.desired.wake_at().is_none()
             && self.statuses.values().all(TaskStatus::is_settled)
     }

@@ -274,9 +274,7 @@ impl<R: Runtime> Worker<R> {
                 self.take_down();
             }
             // Whether it still has a manifest, the next look at the source says.
-            if let Some(snapshot) = self.snapshot.clone() {
-                self.take_snapshot(snapshot);
-            }
+            self.take_snapshot();
             self.desired_changed([name.clone()].into());
         }
     }

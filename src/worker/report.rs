@@ -86,9 +86,9 @@ impl<R: Runtime> Worker<R> {
 
     /// How many manifest files there are.
     pub(super) fn files(&self) -> usize {
-        match self.snapshot.as_deref() {
-            Some(Snapshot::Read { files }) => files.len(),
-            Some(Snapshot::Unavailable { .. }) | None => 0,
+        match &**self.snapshots.borrow() {
+            Snapshot::Read { files } => files.len(),
+            Snapshot::Unavailable { .. } => 0,
         }
     }
 

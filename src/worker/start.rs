@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -12,6 +12,7 @@ use crate::db::{Change, Opened};
 use crate::domain::desired::{Desired, Rules};
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;
+use crate::domain::source::Snapshot;
 use crate::domain::world::Engine;
 use crate::metrics::QueueMetrics;
 use crate::queue::{Queue, RetryPolicy};
@@ -30,6 +31,8 @@ pub struct Start<R> {
     pub runtime: Arc<R>,
     /// The engine is on this host: what listens here is in its way.
     pub local_engine: bool,
+    /// What the source directory holds, from the first change on.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The current-state DB.
     pub opened: Opened,
     /// Until when it runs.
@@ -42,7 +45,8 @@ impl<R: Runtime> Worker<R> {
     /// A worker that knows what was written down, and has not asked anything yet.
     #[must_use]
     pub fn open(start: Start<R>) -> Self {
-        let Start { setting, rules, runtime, local_engine, opened, goal, queue_metrics } = start;
+        let Start { setting, rules, runtime, local_engine, snapshots, opened, goal, queue_metrics } =
+            start;
         let clock = Clock::begin();
         report(&opened);
         let approved = opened.stored.meta.get(APPROVED_SOURCES);
@@ -67,7 +71,8 @@ impl<R: Runtime> Worker<R> {
             clock,
             queue,
             desired,
-            snapshot: None,
+            snapshots,
+            read_once: false,
             records,
             plans: BTreeMap::new(),
             statuses: BTreeMap::new(),

@@ -1,0 +1,153 @@
+//! A worker with all that it takes: its state, its engine, its source.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::watch;
+
+use super::args::{Common, Make};
+use crate::db::Db;
+use crate::domain::blueprint::Maker;
+use crate::domain::desired::Rules;
+use crate::domain::policy::Policy;
+use crate::domain::source::{FileState, Snapshot};
+use crate::manifest;
+use crate::metrics::QueueMetrics;
+use crate::runtime::docker::{ConnectOptions, Docker};
+use crate::watch::Options;
+use crate::worker::{Goal, Lock, Setting, Start, Worker};
+
+/// A worker that is ready to run, and what keeps others away meanwhile.
+pub struct Ready {
+    /// The worker.
+    pub worker: Worker<Docker>,
+    /// Its DB.
+    pub db: Db,
+    _locks: (Lock, Option<Lock>),
+}
+
+/// The state directory of a worker.
+pub fn state_dir(common: &Common) -> anyhow::Result<PathBuf> {
+    let worker = common.worker.as_str();
+    if let Some(dir) = &common.state_dir {
+        return std::path::absolute(dir).context("--state-dir");
+    }
+    if rustix_root() {
+        return Ok(Path::new("/var/lib/evenkeel").join(worker));
+    }
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_STATE_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| set("HOME").map(|home| home.join(".local").join("state")));
+    match base {
+        Some(base) => Ok(base.join("evenkeel").join(worker)),
+        None => bail!("there is no home directory to keep state in: name one with --state-dir"),
+    }
+}
+
+/// Whether this process is root's: its home in `/proc` is.
+fn rustix_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
+}
+
+/// A path as it was given, made absolute; `.` and `..` are worked out, links are not followed.
+pub fn absolute(path: &Path) -> anyhow::Result<String> {
+    let absolute = std::path::absolute(path).with_context(|| path.display().to_string())?;
+    let mut parts: Vec<&str> = Vec::new();
+    for part in absolute.components() {
+        match part {
+            std::path::Component::Normal(name) => match name.to_str() {
+                Some(name) => parts.push(name),
+                None => bail!("{} is not UTF-8", absolute.display()),
+            },
+            std::path::Component::ParentDir => {
+                parts.pop();
+            }
+            std::path::Component::RootDir
+            | std::path::Component::CurDir
+            | std::path::Component::Prefix(_) => {}
+        }
+    }
+    Ok(format!("/{}", parts.join("/")))
+}
+
+/// How the files of a source are read.
+pub fn reader(source: &str, policy: &Policy) -> impl Fn(&str, &[u8]) -> FileState + Send + 'static {
+    let (source, policy) = (source.to_owned(), policy.clone());
+    move |file, bytes| {
+        let context = manifest::Context { source: &source, policy: &policy };
+        manifest::read(file, bytes, &context)
+    }
+}
+
+/// How a source is watched.
+pub fn watching(source: &str) -> Options {
+    let mut options = Options::new(source);
+    options.max_file_bytes = manifest::MAX_FILE_BYTES;
+    options
+}
+
+/// The engine, as the command line says.
+pub fn docker(common: &Common) -> anyhow::Result<Docker> {
+    let options = ConnectOptions {
+        host: common.docker_host.clone(),
+        docker_config: ConnectOptions::docker_config_from_env(),
+    };
+    Ok(Docker::connect(options)?)
+}
+
+/// A channel for snapshots; nothing in it counts before the first that is sent.
+pub fn snapshots() -> (watch::Sender<Arc<Snapshot>>, watch::Receiver<Arc<Snapshot>>) {
+    let none = Snapshot::Unavailable { message: "the source was not read yet".to_owned() };
+    watch::channel(Arc::new(none))
+}
+
+/// What a worker is made for.
+pub struct Purpose {
+    /// Who it is and what it may do.
+    pub setting: Setting,
+    /// When a deletion is meant.
+    pub rules: Rules,
+    /// Until when it runs.
+    pub goal: Goal,
+}
+
+/// What `run` and `sync` are made for.
+pub fn purpose(common: &Common, make: &Make, goal: Goal) -> anyhow::Result<Purpose> {
+    let maker = Maker { worker: common.worker.clone(), source: absolute(&make.dir)? };
+    let setting = Setting { maker, policy: make.allow.policy(), network_pool: make.network_pool };
+    let rules = Rules { max_prune: make.max_prune, ..Rules::default() };
+    Ok(Purpose { setting, rules, goal })
+}
+
+/// Takes the locks, opens the state and makes the worker.
+pub async fn ready(
+    common: &Common,
+    purpose: Purpose,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+) -> anyhow::Result<Ready> {
+    let Purpose { setting, rules, goal } = purpose;
+    let dir = state_dir(common)?;
+    let state = Lock::state(&dir)?;
+    let source = match goal {
+        Goal::Down => None,
+        Goal::Forever | Goal::Settled { .. } => Lock::source(Path::new(&setting.maker.source))?,
+    };
+    let opened = Db::open(&dir).await?;
+    let db = opened.db.clone();
+    let docker = docker(common)?;
+    let local_engine = common.docker_host.as_ref().is_none_or(|host| !host.starts_with("tcp"));
+    let worker = Worker::open(Start {
+        setting,
+        rules,
+        runtime: Arc::new(docker),
+        local_engine,
+        snapshots,
+        opened,
+        goal,
+        queue_metrics: Arc::new(QueueMetrics::default()),
+    });
+    Ok(Ready { worker, db, _locks: (state, source) })
+}

@@ -1,0 +1,123 @@
+//! `evenkeel run`.
+
+use anyhow::{Context as _, bail};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::args::{Common, Run};
+use super::{Exit, daemon, out};
+use crate::api::{self, server};
+use crate::watch::{self as source, WatchHealth};
+use crate::worker::{Goal, Inputs};
+
+/// How many questions wait for the worker at most.
+const QUESTIONS: usize = 64;
+
+/// Keeps this host as a directory says, until stopped.
+pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
+    let purpose = daemon::purpose(common, &args.make, Goal::Forever)?;
+    let dir = purpose.setting.maker.source.clone();
+    let policy = purpose.setting.policy.clone();
+    let state_dir = daemon::state_dir(common)?;
+    let (snapshot_in, snapshot_out) = daemon::snapshots();
+    let ready = daemon::ready(common, purpose, snapshot_out).await?;
+    let listener = server::listen(&api::socket(&state_dir))?;
+    out::say(&format!(
+        "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",
+        env!("CARGO_PKG_VERSION"),
+        common.worker,
+    ));
+    let stop = CancellationToken::new();
+    let (commands_in, commands) = mpsc::channel(QUESTIONS);
+    let (health_in, health) = watch::channel(WatchHealth::default());
+    let watching = source::watch(
+        daemon::watching(&dir),
+        daemon::reader(&dir, &policy),
+        snapshot_in,
+        health_in,
+        stop.clone(),
+    );
+    let serving = server::serve(listener, commands_in, ready.db.clone(), stop.clone());
+    let (worker, stopped) = (ready.worker, stop.clone());
+    let working = async move {
+        let ended = worker.run(Inputs { commands, stop: stopped.clone() }).await;
+        stopped.cancel();
+        Ok(ended)
+    };
+    notify(&[NotifyState::Ready]);
+    let all = async {
+        tokio::try_join!(
+            working,
+            unasked(watching, &stop, "the watch of the source"),
+            unasked(serving, &stop, "the API"),
+            signals(&stop),
+            tell_health(health, &stop),
+        )
+    };
+    let ended = Box::pin(all).await;
+    stop.cancel();
+    notify(&[NotifyState::Stopping]);
+    let (ended, ..) = ended?;
+    info!(?ended, "stopped");
+    let _gone = std::fs::remove_file(api::socket(&state_dir));
+    Ok(Exit::Ok)
+}
+
+/// What must not end before it is told to.
+async fn unasked<E: std::error::Error + Send + Sync + 'static>(
+    part: impl Future<Output = Result<(), E>>,
+    stop: &CancellationToken,
+    what: &'static str,
+) -> anyhow::Result<()> {
+    part.await.context(what)?;
+    if !stop.is_cancelled() {
+        bail!("{what} ended unasked");
+    }
+    Ok(())
+}
+
+/// Waits for a signal to stop.
+async fn signals(stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        () = stop.cancelled() => {}
+    }
+    stop.cancel();
+    Ok(())
+}
+
+/// Says when the watch is less than it should be.
+async fn tell_health(
+    mut health: watch::Receiver<WatchHealth>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut degraded = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            changed = health.changed() => if changed.is_err() { return Ok(()) },
+        }
+        let now = health.borrow_and_update().degraded.clone();
+        if now != degraded {
+            if let Some(why) = &now {
+                warn!(why, "WatchDegraded: changes are found by reading everything again");
+            } else {
+                info!("the source is watched by events again");
+            }
+            degraded = now;
+        }
+    }
+}
+
+/// Tells systemd, where there is one.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd can't be told");
+    }
+}

@@ -1,0 +1,9 @@
+//! `evenkeel validate`.
+
+use super::Exit;
+use super::args::Validate;
+
+/// Checks manifests.
+pub fn validate(_args: &Validate) -> anyhow::Result<Exit> {
+    anyhow::bail!("being written")
+}
