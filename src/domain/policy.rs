@@ -202,6 +202,35 @@ impl Level {
 /// Whether `path` is `parent` or lies below it, compared part by part: `/srv/ab` is not below
 /// `/srv/a`.
 fn is_at_or_below(path: &str, parent: &str) -> bool {
+    if parent.is_empty() {
+        return false;
+    }
     let parent = parent.trim_end_matches('/');
     path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_compared_part_by_part() {
+        let prefixes = vec!["/data".to_owned(), "/srv/a/".to_owned(), String::new()];
+        let policy = Policy { level: Level::Baseline, allowed_host_paths: prefixes };
+        for (path, allowed) in [
+            ("/tasks", true),
+            ("/tasks/web", true),
+            ("/tasks2", false),
+            ("/data", true),
+            ("/data/x", true),
+            ("/database", false),
+            ("/srv/a/b", true),
+            ("/srv/ab", false),
+            ("/", false),
+        ] {
+            assert_eq!(policy.allows_host_path(path, "/tasks"), allowed, "{path}");
+        }
+        let all = Policy { level: Level::Baseline, allowed_host_paths: vec!["/".to_owned()] };
+        assert!(all.allows_host_path("/etc", "/tasks"));
+    }
 }

@@ -40,9 +40,10 @@ pub use across::across;
 use check::Origin;
 use finding::Finding;
 use node::{Kind, Node};
-use read::{Documents, Draft, Extent};
+use read::Documents;
 pub use text::MAX_FILE_BYTES;
 use text::{Problem, Spot, Text};
+use tree::{Draft, Extent};
 
 /// The `apiVersion` of what is ours.
 pub const API_VERSION: &str = "evenkeel/v1";
@@ -148,7 +149,8 @@ impl Reader<'_> {
             problems.sort_by_key(|problem| problem.spot);
             problems
         };
-        let findings = words::findings(root, &self.text);
+        let value = root.value();
+        let findings = words::findings(&value, root, &self.text);
         if !findings.is_empty() {
             // A value that breaks several rules is told of once.
             let mut seen = BTreeSet::new();
@@ -158,7 +160,7 @@ impl Reader<'_> {
             let findings = findings.into_iter().filter(first).collect();
             return Err(place(findings, InvalidReason::SchemaInvalid));
         }
-        let manifest = serde_json::from_value(root.value()).map_err(|error| {
+        let manifest = serde_json::from_value(value).map_err(|error| {
             // The schema and the types say the same, and a test holds them to it.
             let help = "compare it with the schema: `evenkeel schema`";
             place(vec![Finding::value("", error.to_string(), help)], InvalidReason::SchemaInvalid)

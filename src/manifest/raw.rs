@@ -19,7 +19,9 @@ pub(super) use mount::{Mount, Volume};
 pub(super) use process::{EnvVar, Logging, Port, Protocol, PullPolicy};
 pub(super) use quantity::{QUANTITY_PATTERN, Quantity, Resources};
 pub(super) use rollout::{Backoff, OnFailure, RestartPolicy, Strategy, Update};
-pub(super) use security::{AppArmor, AppArmorType, SeccompType, SecurityContext};
+pub(super) use security::{
+    AppArmor, AppArmorType, CAPABILITY_PATTERN, SeccompType, SecurityContext,
+};
 
 /// A DNS-1123 label (RFC 1123, section 2.1).
 pub(super) const LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";

@@ -6,36 +6,11 @@
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag, options};
 use serde_json::Value;
 
-use super::node::Node;
 use super::scalar;
 use super::text::{Problem, Spot};
-use super::tree::{Builder, Stop};
+use super::tree::{Builder, Draft, Extent, Stop};
 
 mod syntax;
-
-/// One document, as far as it could be read.
-#[derive(Debug)]
-pub(super) struct Draft {
-    /// The line it begins at.
-    pub line: u32,
-    /// What it holds, as far as [`Draft::extent`] says.
-    pub root: Option<Node>,
-    /// What is wrong with it as YAML.
-    pub problems: Vec<Problem>,
-    /// How far it was read.
-    pub extent: Extent,
-}
-
-/// How far a document was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// To its end.
-    Whole,
-    /// To the last of its problems, a limit.
-    Stopped,
-    /// To the last of its problems: what follows is no YAML.
-    NoYaml,
-}
 
 /// The documents of a text, one after the other.
 pub(super) struct Documents<'a> {

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::node::{Entry, Kind, Map, Node, Size};
-use super::read::{Draft, Extent};
 use super::text::{Problem, Spot};
 
 /// How deep a document may nest.
@@ -21,6 +20,30 @@ const MAX_NODES: usize = 20_000;
 const MAX_EXPANDED_BYTES: usize = 1024 * 1024;
 /// How long one text may be: Linux takes no longer argument or variable (`MAX_ARG_STRLEN`).
 const MAX_SCALAR_BYTES: usize = 128 * 1024 - 1;
+
+/// One document, as far as it could be read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The line it begins at.
+    pub line: u32,
+    /// What it holds, as far as [`Draft::extent`] says.
+    pub root: Option<Node>,
+    /// What is wrong with it as YAML.
+    pub problems: Vec<Problem>,
+    /// How far it was read.
+    pub extent: Extent,
+}
+
+/// How far a document was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// To its end.
+    Whole,
+    /// To the last of its problems, a limit.
+    Stopped,
+    /// To the last of its problems: what follows is no YAML.
+    NoYaml,
+}
 
 /// The rest of the document is not to be read.
 #[derive(Debug)]

@@ -25,11 +25,10 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(schema::shared()).expect("the schema is made by us, and is one")
 });
 
-/// Everything that the schema has against a document.
-pub(super) fn findings(root: &Node, text: &Text<'_>) -> Vec<Finding> {
-    let value = root.value();
+/// Everything that the schema has against a document: `value`, whose places `root` knows.
+pub(super) fn findings(value: &Value, root: &Node, text: &Text<'_>) -> Vec<Finding> {
     let word = |error| Words::of(&error, root, text).findings(&error);
-    merged(VALIDATOR.iter_errors(&value).flat_map(word).collect())
+    merged(VALIDATOR.iter_errors(value).flat_map(word).collect())
 }
 
 /// Fields that are missing from one map are told of at once; one that is there under another name
@@ -165,7 +164,8 @@ impl Words {
         }
         if instance.is_null() {
             let message = format!("`{field}` has no value");
-            return self.value(message, format!("{}, or remove the line", self.write_example()));
+            let or = if self.is_required() { "" } else { ", or remove the line" };
+            return self.value(message, format!("{}{or}", self.write_example()));
         }
         let expected: Vec<&str> = match self.part.get("type") {
             Some(Value::String(name)) => vec![name],
@@ -312,14 +312,19 @@ impl Words {
                     format!("write `name: {}` and `value: {value}`", shorten(name)),
                 )
             }
-            _ => {
-                let help = match text.to_uppercase() {
-                    upper if pattern == "^[A-Z_]+$" => format!("write `{}`", shorten(&upper)),
-                    _ => self.write_example(),
-                };
-                self.value(format!("{written} is nothing that `{field}` can be"), help)
-            }
+            raw::CAPABILITY_PATTERN => self.value(
+                format!("{written} is no capability: they are written in capitals"),
+                format!("write `{}`", shorten(&text.to_uppercase())),
+            ),
+            _ => self
+                .value(format!("{written} is nothing that `{field}` can be"), self.write_example()),
         }
+    }
+
+    fn is_required(&self) -> bool {
+        let (parent, name) = self.pointer.rsplit_once('/').unwrap_or_default();
+        let required = schema::part(parent).and_then(|part| part.get("required")?.as_array());
+        required.is_some_and(|names| names.iter().any(|required| required == name))
     }
 
     fn write_example(&self) -> String {

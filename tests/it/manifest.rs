@@ -110,7 +110,8 @@ fn the_examples_are_tasks() {
 
 /// Each file of `tests/broken` begins with what is to be said of it, a line `#! LINE: TEXT (HELP)`
 /// for each problem. The first digit of its name says what finds it: 1 the reader, 2 the schema,
-/// 3 the checks, 4 the policy; 5: it is somebody else's. `EVENKEEL_BLESS=1` writes the lines.
+/// 3 the checks, 4 the policy; 5: more than one document, or somebody else's. With
+/// `EVENKEEL_BLESS=1` the lines are written.
 #[test]
 fn a_broken_manifest_must_be_told_of_at_its_line_with_what_to_write() {
     let files = files_in("tests/broken");

@@ -82,7 +82,7 @@ fn source(
             if written == "~" || written.starts_with("~/") {
                 findings.value(
                     format!("{pointer}/hostPath"),
-                    "`~` means nobody's home here",
+                    "`~` is not taken for a home directory here",
                     "write the path out, such as `/home/me/site`",
                 );
                 return None;

@@ -134,7 +134,11 @@ fn apparmor(raw: &raw::AppArmor, pointer: &str, findings: &mut Findings) -> Opti
         (raw::AppArmorType::Localhost, Some(name)) => {
             let plain = |byte: u8| byte.is_ascii_graphic();
             if name.eq_ignore_ascii_case(UNCONFINED) {
-                findings.value(place, "no profile is not a profile", "write `type: Unconfined`");
+                findings.value(
+                    place,
+                    "`unconfined` is the lack of a profile, not one",
+                    "write `type: Unconfined`",
+                );
             } else if !name.bytes().all(plain) {
                 let message = format!("`{}` is no profile's name", shorten(name));
                 findings.value(place, message, "write the name as `aa-status` shows it");

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What names of capabilities look like.
+pub(in crate::manifest) const CAPABILITY_PATTERN: &str = "^[A-Z_]+$";
+
 /// Which user the process runs as, and what it may do.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -52,11 +55,11 @@ pub struct SecurityContext {
 pub struct Capabilities {
     /// Capabilities beyond the engine's default ones, with or without `CAP_`.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = "^[A-Z_]+$")), example = ["NET_BIND_SERVICE"])]
+    #[schemars(inner(regex(pattern = CAPABILITY_PATTERN)), example = ["NET_BIND_SERVICE"])]
     pub add: Vec<String>,
     /// Capabilities taken away, with or without `CAP_`; `ALL` takes all.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = "^[A-Z_]+$")), example = ["ALL"])]
+    #[schemars(inner(regex(pattern = CAPABILITY_PATTERN)), example = ["ALL"])]
     pub drop: Vec<String>,
 }
 
