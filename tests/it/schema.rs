@@ -196,7 +196,14 @@ proptest! {
             return Err(TestCaseError::fail(format!("{state:?}")));
         };
         match &documents[..] {
-            [Document::Task { .. }] => prop_assert!(validator.is_valid(&document)),
+            [Document::Task { task, .. }] => {
+                prop_assert!(validator.is_valid(&document));
+                // Another library's YAML of the same reads the same.
+                let yaml = read(&serde_yaml::to_string(&document).unwrap());
+                let FileState::Read { documents, .. } = yaml else { panic!("{yaml:?}") };
+                let [Document::Task { task: same, .. }] = &documents[..] else { panic!("{documents:?}") };
+                prop_assert_eq!(same, task);
+            }
             [Document::Broken { problems, .. }] => {
                 prop_assert!(!problems.is_empty());
                 let unworded = problems.iter().find(|problem| {
