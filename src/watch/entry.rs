@@ -5,6 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::tree::{Id, Stamp};
 
+/// A file that changed less than this ago may have been opened again after its close; a write by now
+/// would have been heard of after this time. Longer than the coarse clock of file times is off.
+const QUIET: Duration = Duration::from_millis(12);
+
 /// What is remembered of one manifest file.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
@@ -16,6 +20,8 @@ pub(super) struct Entry {
     pending: Option<Pending>,
     /// A write was seen, and no close since.
     writing: Option<Instant>,
+    /// A close was seen, and no write since.
+    closed: Option<Instant>,
     /// It changed while it was read last.
     torn: Option<Instant>,
     /// Paths beneath the source that its tasks mount, as far as is known.
@@ -66,8 +72,6 @@ struct Pending {
 pub(super) enum Trust {
     /// It is asked for as it is.
     AsItIs,
-    /// It was closed after writing, or renamed into place.
-    Closed,
     /// It is seen for the first time: believed if it has not changed lately.
     Fresh,
     /// Something was renamed nearby: believed if a link leads to another file than before.
@@ -106,15 +110,20 @@ impl Entry {
         settle: Duration,
     ) -> Verdict {
         self.torn = None;
+        let closed = self.closed.take();
         if let Some(taken) = self.taken.as_mut().filter(|taken| taken.print == print) {
             taken.file = stamp.id;
             self.pending = None;
             return if self.shown == Shown::Documents { Verdict::Same } else { Verdict::Take };
         }
-        let quiet = clock.wall.checked_sub(stamp.changed).is_some_and(|age| age >= settle);
+        let age = clock.wall.checked_sub(stamp.changed);
+        let quiet = age.is_some_and(|age| age >= settle);
+        // One that changed after the clock was read is the youngest of all.
+        let young = age.is_none_or(|age| age < QUIET);
         let another = self.taken.as_ref().is_some_and(|taken| taken.file != stamp.id);
         let believed = match trust {
-            Trust::AsItIs | Trust::Closed => true,
+            _ if closed.is_some() && !young => true,
+            Trust::AsItIs => true,
             Trust::Fresh => quiet,
             Trust::Swapped => link && another,
             Trust::Found => false,
@@ -126,6 +135,7 @@ impl Entry {
             self.pending = None;
             return Verdict::Take;
         }
+        self.closed = closed.map(|_| clock.now);
         self.pending = Some(Pending { print, stamp, since });
         Verdict::Wait
     }
@@ -133,7 +143,15 @@ impl Entry {
     /// A write was seen.
     pub(super) fn written(&mut self, now: Instant) {
         self.writing = Some(now);
+        self.closed = None;
         self.pending = None;
+    }
+
+    /// The writer closed it, or it was renamed into place: it is believed as soon as it is sure
+    /// that nobody opened it again at once.
+    pub(super) fn completed(&mut self, now: Instant) {
+        self.writing = None;
+        self.closed = Some(now);
     }
 
     /// It changed while it was read.
@@ -142,9 +160,10 @@ impl Entry {
         self.pending = None;
     }
 
-    /// The writer closed the file, or another file is at its path now.
-    pub(super) fn released(&mut self) {
+    /// Another file is at its path now, or none.
+    pub(super) fn replaced(&mut self) {
         self.writing = None;
+        self.closed = None;
     }
 
     /// Whether a writer has it, as far as is known. One that says nothing for `timeout` does not
@@ -157,8 +176,9 @@ impl Entry {
     /// When to look at it again by itself.
     pub(super) fn due(&self, settle: Duration, timeout: Duration) -> Option<Instant> {
         let written = self.writing.map(|since| since + timeout);
+        let closed = self.closed.map(|since| since + QUIET);
         let pending = self.pending.as_ref().map(|pending| pending.since);
-        written.or_else(|| pending.or(self.torn).map(|since| since + settle))
+        written.or(closed).or_else(|| pending.or(self.torn).map(|since| since + settle))
     }
 }
 
@@ -220,10 +240,28 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_closed_is_believed_at_once() {
+    fn a_file_that_was_closed_is_believed() {
         let mut case = Case::new();
-        assert_eq!(case.judge(0, (1, 1, 1000), Trust::Closed), Verdict::Take);
-        assert_eq!(case.judge(1, (2, 1, 1000), Trust::AsItIs), Verdict::Take);
+        case.entry.completed(case.start);
+        assert_eq!(case.judge(0, (1, 1, 999), Trust::Found), Verdict::Take);
+        assert_eq!(case.judge(1, (2, 1, 999), Trust::Found), Verdict::Wait, "another content");
+        assert_eq!(case.judge(2, (3, 1, 999), Trust::AsItIs), Verdict::Take);
+    }
+
+    #[test]
+    fn a_file_that_was_closed_just_now_may_be_open_again() {
+        let mut case = Case::new();
+        case.entry.completed(case.start);
+        assert_eq!(case.judge(5, (1, 1, 1000), Trust::Found), Verdict::Wait);
+        let due = case.start + Duration::from_millis(5) + QUIET;
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(due));
+        assert_eq!(case.judge(17, (1, 1, 1000), Trust::Found), Verdict::Take);
+        case.entry.completed(case.start);
+        assert_eq!(case.judge(18, (9, 1, 1001), Trust::Found), Verdict::Wait, "the future");
+        // One that was written to meanwhile is not believed.
+        case.entry.completed(case.start);
+        case.entry.written(case.start);
+        assert_eq!(case.judge(40, (2, 1, 1000), Trust::Found), Verdict::Wait);
     }
 
     #[test]
@@ -257,7 +295,7 @@ mod tests {
         assert!(case.entry.is_being_written(case.start + TIMEOUT / 2, TIMEOUT));
         assert!(!case.entry.is_being_written(case.start + TIMEOUT, TIMEOUT));
         case.entry.written(case.start);
-        case.entry.released();
+        case.entry.completed(case.start);
         assert!(!case.entry.is_being_written(case.start, TIMEOUT));
     }
 }

@@ -123,6 +123,11 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
     /// Runs until the hints say stop.
     pub(super) fn run(mut self) {
         loop {
+            let heard = self.hints.wait(self.next_wake(), Instant::now);
+            if heard.stop {
+                return;
+            }
+            self.react(heard);
             let now = Instant::now();
             if self.next_root_check <= now {
                 self.check_root();
@@ -132,11 +137,6 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
                 self.look_whole();
             }
             self.look_at_due();
-            let heard = self.hints.wait(self.next_wake(), Instant::now);
-            if heard.stop {
-                return;
-            }
-            self.react(heard);
         }
     }
 
@@ -182,25 +182,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         };
         let found = self.scanner.look_whole(self.next_whole.1, clock(), &mut entering);
         let end = Instant::now();
-        let took = end.duration_since(begun);
-        self.earliest_whole = end + took * (SHARE - 1);
+        self.earliest_whole = end + end.duration_since(begun) * (SHARE - 1);
         self.next_whole = (self.earliest_whole.max(end + self.rescan()), Trust::Found);
-        match &found {
-            Ok(again) => {
-                self.unwatch_all_but(entered);
-                let changes = self.scanner.take_changes();
-                self.publisher.read(changes);
-                if *again {
-                    self.want_whole(Trust::Found);
-                }
-            }
-            Err(message) => {
-                // Another root may be there next time: its watches are made anew.
-                self.events = None;
-                self.watched.clear();
-                self.publisher.unavailable(message.clone());
-            }
-        }
         let (reads, parsed) = (self.scanner.reads, self.scanner.parsed);
         self.health.send_modify(|health| {
             health.degraded = degraded;
@@ -210,6 +193,22 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
                 health.last_full_read = Some(end);
             }
         });
+        match found {
+            Ok(again) => {
+                self.unwatch_all_but(entered);
+                let changes = self.scanner.take_changes();
+                self.publisher.read(changes);
+                if again {
+                    self.want_whole(Trust::Found);
+                }
+            }
+            Err(message) => {
+                // Another root may be there next time: its watches are made anew.
+                self.events = None;
+                self.watched.clear();
+                self.publisher.unavailable(message);
+            }
+        }
     }
 
     /// Begins to listen to events, if that is wanted and not the case, or if the root that is
@@ -251,7 +250,10 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
             return;
         }
         for path in due {
-            self.look_at(&path, Trust::Found);
+            // What is heard of it right now comes first.
+            if !self.hints.mention(&path) {
+                self.look_at(&path);
+            }
         }
         self.publish();
     }
@@ -297,15 +299,15 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         }
         match sign {
             Sign::Written => self.scanner.written(path, clock()),
-            Sign::Complete | Sign::Replaced => self.scanner.released(path),
+            Sign::Complete => self.scanner.completed(path, clock()),
+            Sign::Replaced => self.scanner.replaced(path),
             Sign::Touched => {}
         }
-        let trust = if sign == Sign::Complete { Trust::Closed } else { Trust::Found };
-        self.look_at(path, trust);
+        self.look_at(path);
     }
 
-    fn look_at(&mut self, path: &str, trust: Trust) {
-        if self.scanner.look_at(path, trust, clock()) {
+    fn look_at(&mut self, path: &str) {
+        if self.scanner.look_at(path, Trust::Found, clock()) {
             self.want_whole(Trust::Found);
         }
     }
@@ -315,11 +317,14 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         if self.publisher.is_unavailable() {
             return;
         }
+        let counts = (self.scanner.reads, self.scanner.parsed);
+        self.health.send_if_modified(|health| {
+            let before = (health.reads, health.parsed);
+            (health.reads, health.parsed) = counts;
+            before != counts
+        });
         let changes = self.scanner.take_changes();
         self.publisher.read(changes);
-        let parsed = self.scanner.parsed;
-        self.health
-            .send_if_modified(|health| std::mem::replace(&mut health.parsed, parsed) != parsed);
     }
 
     /// The time between two looks at everything, spread by a tenth either way.

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 /// How many paths are told apart. Beyond that looking at everything is cheaper.
 const MAX_PATHS: usize = 1024;
 
-/// After the first hint others are waited for so long: what belongs together is looked at together,
-/// and a file that is opened again at once after its close is seen to be.
-const GATHER: Duration = Duration::from_millis(5);
+/// After the first hint others are waited for so long: what belongs together is looked at together.
+const GATHER: Duration = Duration::from_millis(3);
 
 /// What was seen of a path last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +95,12 @@ impl Hints {
             heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         }
         std::mem::take(&mut heard)
+    }
+
+    /// Whether something was just heard of a path.
+    pub(super) fn mention(&self, path: &str) -> bool {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.paths.contains_key(path)
     }
 
     fn change(&self, change: impl FnOnce(&mut Heard)) {

@@ -91,6 +91,10 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             Trust::Found | Trust::Swapped if another => Trust::Fresh,
             other => other,
         };
+        if another {
+            // What was heard of writers was of the files in the old one.
+            self.entries.values_mut().for_each(Entry::replaced);
+        }
         self.collect_mounts(&tree);
         let mounts = self.mounts.clone();
         let mut listing = self.list(&tree, before.is_none(), entering)?;
@@ -147,9 +151,16 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     }
 
     /// Notes that whoever wrote to a file is done with it.
-    pub(super) fn released(&mut self, path: &str) {
+    pub(super) fn completed(&mut self, path: &str, clock: Clock) {
+        if !self.is_mounted(path) {
+            self.entries.entry(path.to_owned()).or_default().completed(clock.now);
+        }
+    }
+
+    /// Notes that another file is at a path, or none.
+    pub(super) fn replaced(&mut self, path: &str) {
         if let Some(entry) = self.entries.get_mut(path) {
-            entry.released();
+            entry.replaced();
         }
     }
 

@@ -106,6 +106,8 @@ pub(super) struct Tree {
 struct Spot {
     /// Opened with `O_PATH`.
     fd: OwnedFd,
+    /// The directory it is in; of the root, the root.
+    parent: OwnedFd,
     stat: Stat,
     real: Vec<String>,
 }
@@ -208,11 +210,10 @@ impl Tree {
         if let Some(kind) = refused {
             return Err(Refusal::NoFile(kind));
         }
-        let (name, above) = spot.real.split_last().ok_or(Refusal::NoFile("a directory"))?;
-        let parent = self.find(&above.join("/"))?;
+        let name = spot.real.last().ok_or(Refusal::NoFile("a directory"))?;
         let flags =
             OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let mut file = match rustix::fs::openat(&parent.fd, name, flags, Mode::empty()) {
+        let mut file = match rustix::fs::openat(&spot.parent, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT | Errno::LOOP) => return Err(Refusal::Changing),
             Err(error) => return Err(error.into()),
@@ -283,19 +284,24 @@ impl Tree {
                 FileType::Directory => above.push((fd, name)),
                 _ if todo.iter().any(|rest| !rest.is_empty()) => return Err(missing(links)),
                 _ => {
-                    let mut real: Vec<String> = above.into_iter().map(|(_, name)| name).collect();
+                    let mut real: Vec<String> =
+                        above.iter().map(|(_, name)| name.clone()).collect();
                     real.push(name);
-                    return Ok(Spot { fd, stat, real });
+                    return Ok(Spot { fd, parent: self.last_of(above)?, stat, real });
                 }
             }
         }
         let real = above.iter().map(|(_, name)| name.clone()).collect();
-        let fd = match above.pop() {
-            Some((fd, _)) => fd,
-            None => self.root.try_clone().map_err(|_| Refusal::System(Errno::MFILE))?,
-        };
+        let last = above.pop().map(|(fd, _)| fd);
+        let parent = self.last_of(above)?;
+        let fd = last.map_or_else(|| rustix::io::dup(&parent), Ok)?;
         let stat = rustix::fs::fstat(&fd)?;
-        Ok(Spot { fd, stat, real })
+        Ok(Spot { fd, parent, stat, real })
+    }
+
+    /// The last directory of a walk.
+    fn last_of(&self, mut above: Vec<(OwnedFd, String)>) -> Result<OwnedFd, Refusal> {
+        Ok(above.pop().map_or_else(|| rustix::io::dup(&self.root), |(fd, _)| Ok(fd))?)
     }
 }
 

@@ -1,0 +1,184 @@
+//! What is read, and how often.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_manifests_must_be_read() {
+    let prepare = |root: &Path| {
+        fs::create_dir_all(root.join("x/.git")).unwrap();
+        fs::create_dir_all(root.join("x.bak")).unwrap();
+        for name in [
+            "a.yaml",
+            "b.yml",
+            "c.json",
+            "x/d.yaml",
+            ".e.yaml",
+            "f.yaml~",
+            "g.yaml.swp",
+            "#h.yaml#",
+            "4913",
+            "i.yaml.bak",
+            "j.txt",
+            "k",
+            "x/.git/l.yaml",
+            "x.bak/m.yaml",
+        ] {
+            fs::write(root.join(name), "one").unwrap();
+        }
+    };
+    let mut watching = Watching::start(prepare, |_| {});
+    watching.until(&["a.yaml: one", "b.yml: one", "c.json: one", "x/d.yaml: one"]).await;
+    assert_eq!(watching.parsed.lock().unwrap().len(), 4);
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_written_just_before_the_start_must_settle_first() {
+    let prepare = |root: &Path| fs::write(root.join("a.yaml"), "one").unwrap();
+    let mut unsettled = Watching::start(prepare, |options| options.settle = NEVER);
+    unsettled.until(&["a.yaml ..."]).await;
+    unsettled.end().await;
+    let mut settled = Watching::start(prepare, |_| {});
+    settled.until(&["a.yaml: one"]).await;
+    settled.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_change_a_content_must_not_be_parsed() {
+    let mut watching = Watching::start(|_| {}, |_| {});
+    watching.until(&[]).await;
+    watching.write("a.yaml", "one");
+    watching.until(&["a.yaml: one"]).await;
+    let path = watching.path("a.yaml");
+    // Each of these is empty for a moment, right after the close of the one before.
+    for _ in 0..200 {
+        watching.write("a.yaml", "one");
+        fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    watching.listed_again(3).await;
+    assert_eq!(watching.parsed("a.yaml"), ["one"]);
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_read_must_be_said_and_not_left_out() {
+    let prepare = |root: &Path| {
+        fs::create_dir(root.join("x")).unwrap();
+        for name in ["a.yaml", "b.yaml", "x/c.yaml"] {
+            fs::write(root.join(name), "one").unwrap();
+        }
+    };
+    let mut watching = Watching::start(prepare, |_| {});
+    watching.until(&["a.yaml: one", "b.yaml: one", "x/c.yaml: one"]).await;
+    let root = watching.root.clone();
+    let allow = |name: &str, mode| {
+        fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow("a.yaml", 0o000);
+    allow("x", 0o000);
+    // Whoever may read anything sees no difference.
+    if fs::read(watching.path("a.yaml")).is_ok() {
+        watching.listed_again(3).await;
+        watching.until(&["a.yaml: one", "b.yaml: one", "x/c.yaml: one"]).await;
+    } else {
+        let denied = "it can't be read: Permission denied";
+        let (file, directory) = (format!("a.yaml ! {denied}"), format!("x ! {denied}"));
+        watching.until(&[&file, "b.yaml: one", &directory]).await;
+    }
+    allow("a.yaml", 0o644);
+    allow("x", 0o755);
+    watching.until(&["a.yaml: one", "b.yaml: one", "x/c.yaml: one"]).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_reading_must_not_make_us_read() {
+    let mut watching = Watching::by_events_alone().await;
+    for at in 0..20 {
+        watching.write(&format!("{at:02}.yaml"), "one");
+    }
+    let wanted: Vec<String> = (0..20).map(|at| format!("{at:02}.yaml: one")).collect();
+    let mut wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    watching.until(&wanted).await;
+    // Long enough for a loop to be seen, if there were one.
+    let change = tokio::time::timeout(Duration::from_millis(700), watching.snapshots.changed());
+    assert!(change.await.is_err(), "nothing changed, and a snapshot came");
+    watching.write("last.yaml", "one");
+    wanted.push("last.yaml: one");
+    watching.until(&wanted).await;
+    let health = watching.health.borrow().clone();
+    assert!(health.listings <= 3, "{health:?}");
+    // A look for each hint at most: made, written, closed.
+    assert!(health.reads <= 3 * 21, "{health:?}");
+    assert_eq!((health.parsed, &health.degraded), (21, &None));
+    assert!(health.last_full_read.is_some());
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_task_mounts_must_not_be_read_as_manifests() {
+    let prepare = |root: &Path| {
+        fs::create_dir_all(root.join("site/deep")).unwrap();
+        let mounts =
+            [root.join("site"), root.join("nginx.yaml")].map(|path| path.display().to_string());
+        fs::write(root.join("web.yaml"), format!("task web {}", mounts.join(" "))).unwrap();
+        fs::write(root.join("nginx.yaml"), "task evil").unwrap();
+        fs::write(root.join("site/deep/a.yaml"), "task evil").unwrap();
+        fs::write(root.join("sites.yaml"), "task sites").unwrap();
+    };
+    let mut watching = Watching::start(prepare, |_| {});
+    watching.until(&["sites.yaml: task sites", "web.yaml: task web"]).await;
+    watching.write("site/b.yaml", "task evil");
+    watching.write("z.yaml", "task z");
+    watching.until(&["sites.yaml", "web.yaml", "z.yaml"]).await;
+    // The last good version runs on while its manifest is broken, and so does what it mounts.
+    watching.write("web.yaml", "broken");
+    watching.until(&["sites.yaml", "web.yaml: broken", "z.yaml"]).await;
+    watching.listed_again(3).await;
+    watching.until(&["sites.yaml", "web.yaml: broken", "z.yaml"]).await;
+    // A task that mounts nothing frees it all.
+    watching.write("web.yaml", "task web");
+    let free =
+        ["nginx.yaml", "site/b.yaml", "site/deep/a.yaml", "sites.yaml", "web.yaml", "z.yaml"];
+    watching.until(&free).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_above_its_own_manifest_must_hide_nothing() {
+    let prepare = |root: &Path| {
+        fs::create_dir(root.join("x")).unwrap();
+        let above = [root.to_owned(), root.join("x"), root.parent().unwrap().to_owned()];
+        let above = above.map(|path| path.display().to_string()).join(" ");
+        fs::write(root.join("x/a.yaml"), format!("task a {above}")).unwrap();
+        fs::write(root.join("x/b.yaml"), "task b").unwrap();
+    };
+    let mut watching = Watching::start(prepare, |_| {});
+    watching.until(&["x/a.yaml: task a", "x/b.yaml: task b"]).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_known_task_mounts_must_not_be_read_while_its_manifest_is_broken() {
+    let mut site = String::new();
+    let prepare = |root: &Path| {
+        fs::create_dir(root.join("site")).unwrap();
+        fs::write(root.join("site/a.yaml"), "task evil").unwrap();
+        fs::write(root.join("web.yaml"), "broken").unwrap();
+    };
+    let mut watching = Watching::start(prepare, |options| {
+        site = options.root.join("site").display().to_string();
+        options.known_host_paths = vec![site.clone()];
+    });
+    watching.until(&["web.yaml: broken"]).await;
+    watching.listed_again(2).await;
+    assert_eq!(watching.parsed("site/a.yaml"), Vec::<String>::new());
+    watching.write("web.yaml", &format!("task web {site}"));
+    watching.until(&["web.yaml: task web"]).await;
+    watching.listed_again(2).await;
+    watching.until(&["web.yaml: task web"]).await;
+    watching.end().await;
+}
