@@ -26,8 +26,6 @@ pub(super) struct Entry {
     torn: Option<Instant>,
     /// Paths beneath the source that its tasks mount, as far as is known.
     pub(super) mounts: BTreeSet<String>,
-    /// All its documents could be read.
-    pub(super) clean: bool,
 }
 
 /// What the snapshot says of a file.
@@ -157,7 +155,14 @@ impl Entry {
     /// It changed while it was read.
     pub(super) fn changing(&mut self, now: Instant) {
         self.torn = Some(now);
+        self.closed = self.closed.map(|_| now);
         self.pending = None;
+    }
+
+    /// It can't be read: there is nothing to wait for.
+    pub(super) fn refused(&mut self, message: String) {
+        self.shown = Shown::Refusal(message);
+        (self.pending, self.closed, self.torn) = (None, None, None);
     }
 
     /// Another file is at its path now, or none.

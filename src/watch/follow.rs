@@ -141,7 +141,9 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
     }
 
     fn next_wake(&self) -> Instant {
-        let due = self.scanner.due().map(|(_, at)| at).min();
+        // Single files wait while the source itself is not there.
+        let there = !self.publisher.is_unavailable();
+        let due = self.scanner.due().map(|(_, at)| at).filter(|_| there).min();
         let fixed = self.next_whole.0.min(self.next_root_check);
         due.map_or(fixed, |due| due.min(fixed))
     }

@@ -12,10 +12,12 @@ mod events;
 mod follow;
 mod hints;
 mod listing;
+mod mounts;
 mod names;
 mod scan;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::source::{FileState, Snapshot};
 use follow::{Follower, Publisher};
 use hints::Hints;
+use mounts::Mounts;
 use scan::{Manner, Scanner};
 
 /// How a source is watched.
@@ -45,9 +48,10 @@ pub struct Options {
     pub events: bool,
     /// The size of the largest file that is read, in bytes.
     pub max_file_bytes: u64,
-    /// Host paths, absolute, that tasks mount which are known from before. They are not read as
-    /// manifests until the manifests of those tasks have been.
-    pub known_host_paths: Vec<String>,
+    /// The host paths, absolute, of every task that the worker knows, those that are broken or on
+    /// their way out included. What is beneath them is never read: a container may write there.
+    /// What manifests say is known here as soon as they are read.
+    pub host_paths: tokio::sync::watch::Receiver<BTreeSet<String>>,
 }
 
 impl Options {
@@ -62,7 +66,7 @@ impl Options {
             root_check: Duration::from_secs(1),
             events: true,
             max_file_bytes: 1024 * 1024,
-            known_host_paths: Vec::new(),
+            host_paths: tokio::sync::watch::channel(BTreeSet::new()).1,
         }
     }
 
@@ -79,7 +83,7 @@ impl Options {
             write_timeout: self.write_timeout,
             max_file_bytes: self.max_file_bytes,
         };
-        Scanner::new(manner, self.known_host_paths.clone(), read)
+        Scanner::new(manner, Mounts::known(self.host_paths.clone()), read)
     }
 }
 

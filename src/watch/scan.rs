@@ -2,18 +2,18 @@
 //!
 //! A look reads; what is published of it, and when the next one is, others decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::entry::{Clock, Entry, Print, Shown, Trust, Verdict};
 use super::listing::{self, Listing};
+use super::mounts::{self, Mounts};
 use super::names;
 use super::tree::{Id, Kind, Refusal, Tree};
 use crate::domain::diagnostic::{Diagnostic, InvalidReason};
-use crate::domain::source::{Document, FileState};
-use crate::domain::template::MountSource;
+use crate::domain::source::FileState;
 
 /// How often a listing is made again because the directory moves under it.
 const MAX_LISTINGS: usize = 4;
@@ -42,10 +42,7 @@ pub(super) struct Scanner<R> {
     devices: BTreeMap<String, u64>,
     entries: BTreeMap<String, Entry>,
     listing: Listing,
-    /// Paths that are mounted by tasks that were known before, until every file could be read.
-    known_mounts: Vec<String>,
-    /// What the tasks of the source mount: not read, not watched.
-    mounts: BTreeSet<String>,
+    mounts: Mounts,
     changes: Changes,
     hasher: RandomState,
     /// How many files were read.
@@ -55,8 +52,8 @@ pub(super) struct Scanner<R> {
 }
 
 impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
-    /// Nothing is known yet but what tasks mount that were known before.
-    pub(super) fn new(manner: Manner, known_mounts: Vec<String>, read: R) -> Self {
+    /// Nothing is known yet but what tasks mount.
+    pub(super) fn new(manner: Manner, mounts: Mounts, read: R) -> Self {
         Self {
             manner,
             read,
@@ -64,8 +61,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             devices: BTreeMap::new(),
             entries: BTreeMap::new(),
             listing: Listing::default(),
-            known_mounts,
-            mounts: BTreeSet::new(),
+            mounts,
             changes: Changes::new(),
             hasher: RandomState::new(),
             reads: 0,
@@ -96,7 +92,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             self.entries.values_mut().for_each(Entry::replaced);
         }
         self.collect_mounts(&tree);
-        let mounts = self.mounts.clone();
+        let mounts = self.mounts.paths().clone();
         let mut listing = self.list(&tree, before.is_none(), entering)?;
         if Tree::id_at(&self.manner.root).ok() != Some(tree.id) {
             return Err(self.told("it is being replaced"));
@@ -120,11 +116,10 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             moved |= !self.look_beneath(&tree, path, trust, clock);
         }
         self.listing = listing;
-        self.forget_known_mounts();
         self.collect_mounts(&tree);
         self.tree = Some(tree);
         self.drop_mounted();
-        Ok(moved || self.mounts != mounts)
+        Ok(moved || *self.mounts.paths() != mounts)
     }
 
     /// Reads one path, which may be new or gone. Returns whether a look at everything is needed:
@@ -139,20 +134,16 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
 
     /// Notes that somebody writes to a file.
     pub(super) fn written(&mut self, path: &str, clock: Clock) {
-        if self.is_mounted(path) {
+        if self.mounts.hold(path) {
             return;
         }
-        let entry = self.entries.entry(path.to_owned()).or_default();
-        entry.written(clock.now);
-        if entry.shown == Shown::Nothing {
-            entry.shown = Shown::Unsettled;
-            self.changes.insert(path.to_owned(), Some(FileState::Unsettled));
-        }
+        self.entries.entry(path.to_owned()).or_default().written(clock.now);
+        self.wait_for(path);
     }
 
     /// Notes that whoever wrote to a file is done with it.
     pub(super) fn completed(&mut self, path: &str, clock: Clock) {
-        if !self.is_mounted(path) {
+        if !self.mounts.hold(path) {
             self.entries.entry(path.to_owned()).or_default().completed(clock.now);
         }
     }
@@ -221,7 +212,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         entering: &mut dyn FnMut(&str),
     ) -> Result<Listing, String> {
         let list = |entering: &mut dyn FnMut(&str)| {
-            listing::list(tree, &self.mounts, entering).map_err(|refusal| self.told(&refusal))
+            listing::list(tree, self.mounts.paths(), entering)
+                .map_err(|refusal| self.told(&refusal))
         };
         let mut listing = list(entering)?;
         let listed = |path| listing.files.contains_key(path) || listing.refused.contains_key(path);
@@ -260,7 +252,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
 
     /// Reads one path. Returns whether something was there.
     fn look_beneath(&mut self, tree: &Tree, path: &str, trust: Trust, clock: Clock) -> bool {
-        if self.is_mounted(path) {
+        if self.mounts.hold(path) {
             self.drop_entry(path);
             return true;
         }
@@ -277,7 +269,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
                 return false;
             }
             Err(Refusal::Changing) => {
-                self.wait_for(path, clock);
+                self.entries.entry(path.to_owned()).or_default().changing(clock.now);
+                self.wait_for(path);
                 return true;
             }
             Err(refusal) => {
@@ -285,7 +278,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
                 return true;
             }
         };
-        if self.is_mounted(&content.real) {
+        if self.mounts.hold(&content.real) {
             self.drop_entry(path);
             return true;
         }
@@ -294,11 +287,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         let seen = (print, content.stamp, content.real != path);
         let entry = self.entries.entry(path.to_owned()).or_default();
         match entry.judge(seen, trust, clock, self.manner.settle) {
-            Verdict::Wait if entry.shown == Shown::Nothing => {
-                entry.shown = Shown::Unsettled;
-                self.changes.insert(path.to_owned(), Some(FileState::Unsettled));
-            }
-            Verdict::Same | Verdict::Wait => {}
+            Verdict::Same => {}
+            Verdict::Wait => self.wait_for(path),
             Verdict::Take => self.take(tree, path, &content.bytes),
         }
         true
@@ -308,26 +298,23 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     fn take(&mut self, tree: &Tree, path: &str, bytes: &[u8]) {
         self.parsed += 1;
         let state = (self.read)(path, bytes);
-        let (mounts, clean) = mounts_of(&state, path, tree);
+        let (mounts, clean) = mounts::declared(&state, path, tree);
         let entry = self.entries.entry(path.to_owned()).or_default();
         entry.shown = Shown::Documents;
-        entry.clean = clean;
         if clean {
             entry.mounts = mounts;
         } else {
             // The last good version of what is broken runs on, and so does what it mounts.
             entry.mounts.extend(mounts);
         }
-        self.mounts.extend(entry.mounts.iter().cloned());
+        self.mounts.add(&entry.mounts);
         self.changes.insert(path.to_owned(), Some(state));
     }
 
-    /// A file that changes while it is read is as one that is being written.
-    fn wait_for(&mut self, path: &str, clock: Clock) {
-        let fresh = !self.entries.contains_key(path);
+    /// A file whose content is not believed yet keeps what is shown of it, if anything is.
+    fn wait_for(&mut self, path: &str) {
         let entry = self.entries.entry(path.to_owned()).or_default();
-        entry.changing(clock.now);
-        if fresh {
+        if entry.shown == Shown::Nothing {
             entry.shown = Shown::Unsettled;
             self.changes.insert(path.to_owned(), Some(FileState::Unsettled));
         }
@@ -335,11 +322,11 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
 
     fn refuse(&mut self, path: &str, message: String) {
         let entry = self.entries.entry(path.to_owned()).or_default();
-        entry.clean = false;
-        if entry.shown == Shown::Refusal(message.clone()) {
+        let news = entry.shown != Shown::Refusal(message.clone());
+        entry.refused(message.clone());
+        if !news {
             return;
         }
-        entry.shown = Shown::Refusal(message.clone());
         let problem = Diagnostic {
             file: path.to_owned(),
             place: None,
@@ -357,55 +344,59 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         }
     }
 
-    fn is_mounted(&self, path: &str) -> bool {
-        self.mounts.contains(path)
-            || path.match_indices('/').any(|(end, _)| self.mounts.contains(&path[..end]))
-    }
-
     fn drop_mounted(&mut self) {
         let mounted: Vec<String> =
-            self.entries.keys().filter(|path| self.is_mounted(path)).cloned().collect();
+            self.entries.keys().filter(|path| self.mounts.hold(path)).cloned().collect();
         for path in mounted {
             self.drop_entry(&path);
         }
     }
 
     fn collect_mounts(&mut self, tree: &Tree) {
-        let known = self.known_mounts.iter().filter_map(|path| tree.relative(path));
-        let known = known.filter(|path| !path.is_empty());
-        let declared = self.entries.values().flat_map(|entry| entry.mounts.iter().cloned());
-        self.mounts = known.chain(declared).collect();
-    }
-
-    /// What tasks mounted before this process is needed only until their manifests were read.
-    fn forget_known_mounts(&mut self) {
-        if self.entries.values().all(|entry| entry.clean) {
-            self.known_mounts.clear();
-        }
+        self.mounts.collect(tree, self.entries.values().flat_map(|entry| &entry.mounts));
     }
 }
 
-/// The paths beneath the source that the tasks of a file mount, and whether all its documents could
-/// be read. A path that the file itself lies beneath is left out: it would hide its own manifest.
-fn mounts_of(state: &FileState, path: &str, tree: &Tree) -> (BTreeSet<String>, bool) {
-    let FileState::Read { documents, .. } = state else { return (BTreeSet::new(), false) };
-    let mut mounts = BTreeSet::new();
-    let mut clean = true;
-    for document in documents {
-        let task = match document {
-            Document::Task { task, .. } => task,
-            Document::Broken { .. } => {
-                clean = false;
-                continue;
-            }
-            Document::Foreign { .. } => continue,
-        };
-        for mount in &task.template.mounts {
-            if let MountSource::HostPath { path: host, .. } = &mount.source {
-                let beneath = tree.relative(host).filter(|beneath| !beneath.is_empty());
-                mounts.extend(beneath.filter(|mount| !names::is_at_or_beneath(path, mount)));
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> FileState {
+        let digest = String::from_utf8_lossy(bytes).into_owned();
+        FileState::Read { digest, documents: Vec::new() }
     }
-    (mounts, clean)
+
+    fn look(scanner: &mut Scanner<impl Fn(&str, &[u8]) -> FileState>) -> Changes {
+        let clock = Clock { now: Instant::now(), wall: Duration::ZERO };
+        scanner.look_whole(Trust::AsItIs, clock, &mut |_| {}).unwrap();
+        scanner.take_changes()
+    }
+
+    #[test]
+    fn a_directory_on_another_device_holds_what_was_in_it() {
+        let home = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir_all(home.path().join("x/y")).unwrap();
+        std::fs::write(home.path().join("x/y/a.yaml"), "one").unwrap();
+        let (_known, receiver) = tokio::sync::watch::channel([].into());
+        let mounts = Mounts::known(receiver);
+        let manner = Manner {
+            root: home.path().to_owned(),
+            settle: Duration::ZERO,
+            write_timeout: Duration::ZERO,
+            max_file_bytes: 10,
+        };
+        let mut scanner = Scanner::new(manner, mounts, |_, bytes| text(bytes));
+        let one = Some(text(b"one"));
+        assert_eq!(look(&mut scanner), [("x/y/a.yaml".to_owned(), one.clone())].into());
+        // As if something else had been mounted there when its files were read.
+        let device = scanner.devices.insert("x".into(), 0).unwrap();
+        let changes = look(&mut scanner);
+        assert_eq!(changes.keys().collect::<Vec<_>>(), ["x", "x/y/a.yaml"]);
+        assert!(matches!(changes["x"], Some(FileState::Unreadable { .. })));
+        assert_eq!(changes["x/y/a.yaml"], None);
+        assert_eq!(look(&mut scanner), Changes::new(), "it stays so");
+        scanner.devices.insert("x".into(), device);
+        let changes = look(&mut scanner);
+        assert_eq!((&changes["x"], &changes["x/y/a.yaml"]), (&None, &one));
+    }
 }

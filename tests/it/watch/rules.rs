@@ -162,8 +162,8 @@ async fn a_mount_above_its_own_manifest_must_hide_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_known_task_mounts_must_not_be_read_while_its_manifest_is_broken() {
-    let mut site = String::new();
+async fn what_a_known_task_mounts_must_not_be_read_while_it_is_known() {
+    let (mut site, (known, receiver)) = (String::new(), channel([].into()));
     let prepare = |root: &Path| {
         fs::create_dir(root.join("site")).unwrap();
         fs::write(root.join("site/a.yaml"), "task evil").unwrap();
@@ -171,14 +171,30 @@ async fn what_a_known_task_mounts_must_not_be_read_while_its_manifest_is_broken(
     };
     let mut watching = Watching::start(prepare, |options| {
         site = options.root.join("site").display().to_string();
-        options.known_host_paths = vec![site.clone()];
+        known.send_replace([site.clone()].into());
+        options.host_paths = receiver;
     });
     watching.until(&["web.yaml: broken"]).await;
     watching.listed_again(2).await;
-    assert_eq!(watching.parsed("site/a.yaml"), Vec::<String>::new());
-    watching.write("web.yaml", &format!("task web {site}"));
-    watching.until(&["web.yaml: task web"]).await;
+    // Its manifest is gone, and it may not be.
+    fs::remove_file(watching.path("web.yaml")).unwrap();
+    watching.until(&[]).await;
     watching.listed_again(2).await;
-    watching.until(&["web.yaml: task web"]).await;
+    assert_eq!(watching.parsed("site/a.yaml"), Vec::<String>::new());
+    known.send_replace([].into());
+    watching.until(&["site/a.yaml: task evil"]).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_file_must_not_be_read_over_and_over() {
+    let mut watching = Watching::by_events_alone().await;
+    fs::write(watching.path("a.yaml"), vec![b'#'; 1024 * 1024 + 1]).unwrap();
+    watching.until(&["a.yaml ! it has more than"]).await;
+    let change = tokio::time::timeout(Duration::from_millis(300), watching.snapshots.changed());
+    assert!(change.await.is_err(), "nothing changed, and a snapshot came");
+    watching.write("b.yaml", "one");
+    watching.until(&["a.yaml ! it has more than", "b.yaml: one"]).await;
+    assert!(watching.health.borrow().reads < 20, "{:?}", watching.health.borrow());
     watching.end().await;
 }
