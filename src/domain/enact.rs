@@ -60,16 +60,28 @@ fn revise(record: &mut Record, now: Now) -> Note {
         generation: record.head.generation,
         fingerprint: Fingerprint::of(&record.head.task, CURRENT_SCHEME),
         task: record.head.task.clone(),
-        image_id: None,
+        image_id: running_image(record),
         ready: false,
         created_at: now.wall,
     };
     record.revisions.insert(number, revision);
     record.pull_trouble = None;
     record.progressed_at = now.mono;
+    forget_revisions(record);
     let place = &record.head.place;
     let message = format!("revision {number} begins, from {place}");
     Note::normal(None, "Revision", message)
+}
+
+/// The image of what runs as the manifest has it already: that is not looked up again.
+fn running_image(record: &Record) -> Option<String> {
+    let head = &record.head;
+    let running = record.instances.values().rev().find(|instance| {
+        instance.state == State::Running
+            && instance.uid == head.uid
+            && instance.fingerprint.matches(&head.task)
+    });
+    record.revisions.get(&running?.revision)?.image_id.clone()
 }
 
 /// Keeps the last revisions, the last ready one, and those that instances are made from.
@@ -184,8 +196,11 @@ fn note_of(planned: &Planned) -> Option<Note> {
         (Step::Stop(..), _) => {
             Some(Note::normal(seat, "Stopping", format!("instance {seat} is stopped: {reason}")))
         }
-        (Step::Unpause(_) | Step::Rename(_) | Step::Update(..) | Step::Connect(_), _) => {
+        (Step::Unpause(_) | Step::Rename(_) | Step::Connect(_), _) => {
             Some(Note::warning(seat, word, format!("{} of {seat}: {reason}", step.name())))
+        }
+        (Step::Update(..), _) => {
+            Some(Note::normal(seat, "Updated", format!("update of {seat}: {reason}")))
         }
         _ => None,
     }

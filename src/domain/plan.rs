@@ -154,6 +154,8 @@ pub enum Reason {
         reason: EndReason,
         /// With what code.
         exit_code: Option<i64>,
+        /// What the engine had to say to that.
+        message: Option<String>,
     },
     /// A rollout failed.
     RolledBack {
@@ -204,6 +206,9 @@ pub enum StopFirst {
     Recreate,
     /// The manifest says `maxSurge: 0`.
     NoSurge,
+    /// The new one takes a host port over from a task that leaves it, and that may want one of the
+    /// old one's.
+    TakesOver(u16, TaskName),
 }
 
 /// A field whose value changed. Values as JSON.

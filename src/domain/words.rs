@@ -39,17 +39,22 @@ impl fmt::Display for Reason {
                 }
                 Ok(())
             }
-            Self::Ended { seat, reason, exit_code } => {
+            Self::Ended { seat, reason, exit_code, message } => {
                 write!(f, "{seat} ended: {reason}")?;
-                match exit_code {
-                    Some(code) => write!(f, ", exit code {code}"),
+                if let Some(code) = exit_code {
+                    write!(f, ", exit code {code}")?;
+                }
+                match message {
+                    Some(message) => write!(f, ": {message}"),
                     None => Ok(()),
                 }
             }
             Self::RolledBack { from, to, message } => {
                 write!(f, "revision {from} failed, back to revision {to}: {message}")
             }
-            Self::ScaledDown(replicas) => write!(f, "only {replicas} wanted"),
+            Self::ScaledDown(0) => f.write_str("none is wanted"),
+            Self::ScaledDown(1) => f.write_str("only 1 is wanted"),
+            Self::ScaledDown(replicas) => write!(f, "only {replicas} are wanted"),
             Self::Suspended => f.write_str("the task is suspended"),
             Self::Gone(place) => write!(f, "its manifest {place} is gone"),
             Self::OfRemoved => f.write_str("it belongs to a task that was removed"),
@@ -70,6 +75,9 @@ impl fmt::Display for StopFirst {
             Self::Job => f.write_str("a job runs once at a time"),
             Self::Recreate => f.write_str("its update strategy is Recreate"),
             Self::NoSurge => f.write_str("its update has maxSurge: 0"),
+            Self::TakesOver(port, task) => {
+                write!(f, "it takes host port {port} over from {task}")
+            }
         }
     }
 }

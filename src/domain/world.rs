@@ -53,6 +53,8 @@ pub struct Engine {
     pub unavailable: Option<String>,
     /// When it started.
     pub started_at: Option<Timestamp>,
+    /// Since when it can be asked without a break: deadlines don't run while it can't.
+    pub reached_at: Mono,
     /// The other source directory that containers of this worker's name were made from, if that
     /// was not approved.
     pub source_changed: Option<String>,

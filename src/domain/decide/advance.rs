@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::PROOF;
-use super::target::Target;
-use crate::domain::container::{Container, Details, Status, container_name, network_name};
+use super::target::{self, Target};
+use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::exclusive;
-use crate::domain::instance::{ContainerId, Instance, Seat, State};
-use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
+use crate::domain::instance::{Instance, Seat, State};
+use crate::domain::outcome::Cause;
+use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
-use crate::domain::template::{Limits, MountSource, Resources};
+use crate::domain::template::MountSource;
 use crate::domain::world::{Seen, World};
 
 /// How often a port that something else listens at is tried again.
@@ -39,7 +40,7 @@ pub fn advance(
         plan.wait(Waiting::Retry {
             seat,
             message: trouble.message.clone(),
-            not_ours: trouble.cause == Some(crate::domain::outcome::Cause::NotOurs),
+            not_ours: trouble.cause == Some(Cause::NotOurs),
             at: trouble.retry_at(),
         });
         return;
@@ -69,21 +70,35 @@ fn make(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
         return;
     }
     let template = &target.task.template;
-    let because = Reason::Because(instance.because.clone());
-    if !template.host_network && !world.network {
-        plan.step(seat, Step::MakeNetwork, because);
-        return;
-    }
     let missing = template.mounts.iter().find_map(|mount| match &mount.source {
         MountSource::Volume(name) => (!world.volumes.contains(name)).then_some(name),
         MountSource::EngineVolume(_) | MountSource::HostPath { .. } | MountSource::Tmpfs { .. } => {
             None
         }
     });
-    match missing {
-        Some(volume) => plan.step(seat, Step::MakeVolume(volume.clone()), because),
-        None => plan.step(seat, Step::Create, because),
+    let step = if !template.host_network && !world.network {
+        Step::MakeNetwork
+    } else if let Some(volume) = missing {
+        Step::MakeVolume(volume.clone())
+    } else {
+        Step::Create
+    };
+    if let Some(other) = is_being_made(world, plan, &step) {
+        plan.wait(Waiting::Step(other, step.name()));
+        return;
     }
+    plan.step(seat, step, Reason::Because(instance.because.clone()));
+}
+
+/// The instance for which the network or volume of `step` is being made already: the engine may
+/// make two of one name if it is asked twice at once.
+fn is_being_made(world: &World, plan: &Plan, step: &Step) -> Option<Seat> {
+    if *step == Step::Create {
+        return None;
+    }
+    let in_flight = world.in_flight.iter().find(|(_, name)| **name == step.name());
+    let planned = plan.steps.iter().find(|planned| planned.step == *step);
+    in_flight.map(|(seat, _)| *seat).or(planned.map(|planned| planned.seat))
 }
 
 /// Whether the image of a revision is there; if not, it is asked for.
@@ -147,7 +162,7 @@ fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, af
         Seen::Unknown | Seen::Absent => plan.wait(Waiting::Observation(seat)),
         Seen::Present(container) => match container.status {
             Status::Created => {
-                if let Some(other) = after {
+                if let Some(other) = after.or_else(|| of_removed(world)) {
                     plan.wait(Waiting::Stopping(other));
                 } else if is_doubtful(target.task, instance) {
                     // A start was sent and nothing came of it that could be seen. Taking the
@@ -167,6 +182,12 @@ fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, af
             Status::Removing | Status::Other(_) => plan.wait(Waiting::Observation(seat)),
         },
     }
+}
+
+/// An instance of a task of that name that was removed before, and is not down yet.
+fn of_removed(world: &World) -> Option<Seat> {
+    let uid = world.record.head.uid;
+    super::live(world).find(|instance| instance.uid != uid).map(|instance| instance.seat)
 }
 
 fn is_doubtful(task: &Task, instance: &Instance) -> bool {
@@ -222,19 +243,35 @@ fn written(world: &World, plan: &mut Plan, target: &Target, instance: &Instance)
 /// An instance that runs: proven after a while, and kept as it is meant to be.
 fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
     let seat = instance.seat;
-    let Some(container) = world.container(seat) else { return };
-    if let Some((step, what)) = drift(world, target, seat, container) {
+    let Some(container) = world.container(seat) else {
+        plan.wait(Waiting::Observation(seat));
+        return;
+    };
+    match container.status {
+        Status::Running | Status::Paused => {}
+        // What has ended is that once its end was inspected; the rest the engine has to end.
+        Status::Created | Status::Exited | Status::Removing | Status::Other(_) => {
+            plan.wait(Waiting::Observation(seat));
+            return;
+        }
+    }
+    if let Some((step, what)) = drift(world, target, instance, container) {
         plan.step(seat, step, Reason::Drift(what));
     }
     if instance.proven || container.status != Status::Running {
         return;
     }
-    let at = instance.moved_at + proof(target.task);
-    if world.now.mono >= at {
+    if is_up(world, target.task, instance) {
         plan.proven.push(seat);
     } else {
-        plan.wait(Waiting::Proof(seat, at));
+        plan.wait(Waiting::Proof(seat, instance.moved_at + proof(target.task)));
     }
+}
+
+/// Whether an instance has been up for long enough to be relied on.
+pub fn is_up(world: &World, task: &Task, instance: &Instance) -> bool {
+    instance.state == State::Running
+        && (instance.proven || world.now.mono >= instance.moved_at + proof(task))
 }
 
 /// How long an instance of a task has to stay up before it is relied on.
@@ -246,14 +283,14 @@ fn proof(task: &Task) -> Duration {
 fn drift(
     world: &World,
     target: &Target,
-    seat: Seat,
+    instance: &Instance,
     container: &Container,
 ) -> Option<(Step, String)> {
     let id = || container.id.clone();
     if container.status == Status::Paused {
         return Some((Step::Unpause(id()), "it was paused".to_owned()));
     }
-    let name = container_name(world.worker, &world.record.head.name, seat);
+    let name = container_name(world.worker, &world.record.head.name, instance.seat);
     if container.name != name {
         return Some((Step::Rename(id()), format!("it was renamed to {}", container.name)));
     }
@@ -263,22 +300,15 @@ fn drift(
     if !template.host_network && !details.networks.contains(&network) {
         return Some((Step::Connect(id()), format!("it was cut off from network {network}")));
     }
-    limits(id(), template.resources, details)
-}
-
-fn limits(id: ContainerId, wanted: Resources, details: &Details) -> Option<(Step, String)> {
-    let Limits { nano_cpus, memory, pids } = wanted.limits;
-    let has = details.limits;
-    let differ = [
-        nano_cpus.is_some() && nano_cpus != has.nano_cpus,
-        memory.is_some() && memory != has.memory,
-        pids.is_some() && pids != has.pids,
-    ];
-    differ.contains(&true).then(|| {
-        let text = |limits: &Limits| serde_json::to_string(limits).unwrap_or_default();
-        let what = format!("its limits are {}, wanted {}", text(&has), text(&wanted.limits));
-        (Step::Update(id, wanted), what)
-    })
+    let differing = target::limits(world, target, instance);
+    let told = |change: &FieldChange| {
+        let none = || "none".to_owned();
+        let (is, wanted) = (change.from.clone(), change.to.clone());
+        let (is, wanted) = (is.unwrap_or_else(none), wanted.unwrap_or_else(none));
+        format!("{} is {is}, wanted {wanted}", change.field)
+    };
+    let what: Vec<String> = differing.iter().map(told).collect();
+    (!what.is_empty()).then(|| (Step::Update(id(), template.resources), what.join(", ")))
 }
 
 /// A wait with a tenth more or less, so that many don't end at once.

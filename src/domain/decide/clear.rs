@@ -19,7 +19,9 @@ pub fn clear(world: &World, plan: &mut Plan) {
     for instance in ended(world).rev() {
         let count = kept.entry(instance.seat.slot).or_default();
         let of_task = instance.uid == world.record.head.uid;
-        let is_kept = of_task && instance.seat.slot < task.replicas.max(1) && *count < keep;
+        // What a job's slot has run is known by its row, also while fewer are wanted.
+        let is_slot = task.is_job() || instance.seat.slot < task.replicas.max(1);
+        let is_kept = of_task && is_slot && *count < keep;
         if is_kept {
             *count += 1;
         }
@@ -56,7 +58,7 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
                 let step = Step::Stop(container.id.clone(), grace(world, instance));
                 plan.step(seat, step, Reason::Drift(revived));
             }
-            Status::Created | Status::Exited if !is_kept => {
+            Status::Created | Status::Exited | Status::Removing if !is_kept => {
                 plan.step(seat, Step::Remove(container.id.clone()), Reason::Cleanup);
             }
             Status::Created | Status::Exited | Status::Removing | Status::Other(_) => {}

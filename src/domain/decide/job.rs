@@ -2,7 +2,7 @@
 
 use super::advance::advance;
 use super::retire::retire;
-use super::service::{begin_again, failures_after};
+use super::service::{begin_again, failures_after, why_again};
 use super::target::{Target, is_current};
 use super::{changes, last_ended, next_seat};
 use crate::domain::instance::{EndReason, Instance};
@@ -60,11 +60,7 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
         return;
     }
     if let Verdict::Again(failures) = verdict(target.task, last) {
-        let reason = match last.reason {
-            Some(reason) => Reason::Ended { seat: last.seat, reason, exit_code: last.exit_code },
-            None => Reason::Resumed,
-        };
-        begin_again(world, plan, (seat, revision, failures), reason);
+        begin_again(world, plan, (seat, revision, failures), why_again(last));
     }
 }
 
@@ -77,7 +73,10 @@ pub fn verdict(task: &Task, last: &Instance) -> Verdict {
         Some(EndReason::Stopped) => Verdict::Failed,
         // It never ran.
         Some(EndReason::Cancelled) | None => Verdict::Again(0),
-        Some(_) if task.restart_policy == RestartPolicy::Never => Verdict::Failed,
+        // It may have run, and runs at most once.
+        Some(_) if task.restart_policy == RestartPolicy::Never && last.start_sent => {
+            Verdict::Failed
+        }
         Some(_) => {
             let failures = failures_after(task, last);
             match task.backoff.limit {

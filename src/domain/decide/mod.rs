@@ -11,7 +11,7 @@ mod retire;
 pub(super) mod service;
 pub(super) mod target;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ pub fn decide(world: &World) -> Plan {
         Presence::Gone => gone(world, &mut plan),
         Presence::There | Presence::Missing { .. } => present(world, &mut plan),
     }
+    plan.steps.sort_by_key(|planned| planned.seat);
     plan
 }
 

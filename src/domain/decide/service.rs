@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::advance::advance;
+use super::advance::{advance, is_up};
 use super::retire::retire;
-use super::target::{Target, is_current};
+use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
 use crate::domain::container::Status;
 use crate::domain::exclusive;
@@ -27,14 +27,16 @@ struct Slot<'a> {
 struct Budget {
     /// So many further slots may get a second instance.
     surge: usize,
-    /// So many further slots may be without a running instance.
+    /// So many further slots may be without an instance that can be relied on.
     down: usize,
+    /// So many further slots may have a second instance that is made and not started.
+    made: usize,
 }
 
 /// Gives each slot its instance.
 pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
     let slots = sort(world, target);
-    let mut budget = budget(target.task, &slots);
+    let mut budget = budget(world, target.task, &slots);
     let all_made =
         slots.values().all(|slot| slot.fresh.first().is_some_and(|it| is_made(world, it)));
     let stale = slots.values().find_map(|slot| slot.stale.first()).map(|old| old.seat);
@@ -43,9 +45,11 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
             retire(world, plan, surplus, Reason::Superseded(slot.fresh[0].seat));
         }
         for surplus in slot.stale.iter().skip(1) {
-            retire(world, plan, surplus, Reason::Superseded(slot.stale[0].seat));
+            retire(world, plan, surplus, why_replaced(world, target, surplus));
         }
         match (slot.fresh.first(), slot.stale.first()) {
+            // At most two in a slot.
+            (None, Some(_)) if slot.stale.len() > 1 => {}
             (None, None) => begin(world, plan, target, *number, None),
             (None, Some(old)) => replace(world, plan, target, &mut budget, old),
             (Some(new), None) => {
@@ -94,10 +98,10 @@ fn rank(instance: &Instance) -> (bool, bool, u32) {
     (!instance.proven, instance.state != State::Running, instance.seat.attempt)
 }
 
-fn budget(task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
+fn budget(world: &World, task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
     let surging =
         slots.values().filter(|slot| !slot.fresh.is_empty() && !slot.stale.is_empty()).count();
-    let down = slots.values().filter(|slot| !has_running(slot)).count();
+    let down = slots.values().filter(|slot| !slot.is_up(world, task)).count();
     let most_down = match task.update.strategy {
         Strategy::Recreate => slots.len(),
         Strategy::Rolling => usize::from(task.update.max_unavailable.max(1)),
@@ -105,11 +109,15 @@ fn budget(task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
     Budget {
         surge: usize::from(task.update.max_surge).saturating_sub(surging),
         down: most_down.saturating_sub(down),
+        made: slots.len(),
     }
 }
 
-fn has_running(slot: &Slot) -> bool {
-    slot.fresh.iter().chain(&slot.stale).any(|instance| instance.state == State::Running)
+impl Slot<'_> {
+    /// Whether one of its instances can be relied on.
+    fn is_up(&self, world: &World, task: &Task) -> bool {
+        self.fresh.iter().chain(&self.stale).any(|instance| is_up(world, task, instance))
+    }
 }
 
 fn is_made(world: &World, instance: &Instance) -> bool {
@@ -131,15 +139,30 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
         plan.step(seat, Step::Begin { revision, failures: 0 }, reason);
         return;
     };
+    if last.revision < revision {
+        // The same was tried before and given up; the manifest asks for it anew.
+        let reason = old.map_or(Reason::Resumed, |old| why_replaced(world, target, old));
+        plan.step(seat, Step::Begin { revision, failures: 0 }, reason);
+        return;
+    }
     let failures = failures_after(target.task, last);
     if target.task.backoff.limit.is_some_and(|limit| failures > limit) {
         return;
     }
-    let reason = match last.reason {
+    begin_again(world, plan, (seat, revision, failures), why_again(last));
+}
+
+/// Why there is another instance after `last`, which was of the same form.
+pub fn why_again(last: &Instance) -> Reason {
+    match last.reason {
         Some(EndReason::Stopped | EndReason::Cancelled) | None => Reason::Resumed,
-        Some(reason) => Reason::Ended { seat: last.seat, reason, exit_code: last.exit_code },
-    };
-    begin_again(world, plan, (seat, revision, failures), reason);
+        Some(reason) => Reason::Ended {
+            seat: last.seat,
+            reason,
+            exit_code: last.exit_code,
+            message: last.message.clone(),
+        },
+    }
 }
 
 /// Begins an instance in a slot where one has ended; those after failures at a bounded pace.
@@ -161,22 +184,19 @@ pub fn begin_again(
 
 /// The failures in a row that the end of `last` makes.
 pub fn failures_after(task: &Task, last: &Instance) -> u32 {
-    let again = last.failures.saturating_add(1);
+    let ran = match (last.started_at, last.finished_at) {
+        (Some(start), Some(end)) => end.since(start).as_secs(),
+        _ => 0,
+    };
+    let before = if ran >= u64::from(task.backoff.reset_after_seconds) { 0 } else { last.failures };
     match last.reason {
         Some(
             EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
-        ) => {
-            let ran = match (last.started_at, last.finished_at) {
-                (Some(start), Some(end)) => end.since(start).as_secs(),
-                _ => 0,
-            };
-            if ran >= u64::from(task.backoff.reset_after_seconds) { 1 } else { again }
-        }
-        Some(EndReason::Lost) if !last.proven => again,
-        Some(
-            EndReason::Lost | EndReason::Disrupted | EndReason::Stopped | EndReason::Cancelled,
-        )
-        | None => 0,
+        ) => before.saturating_add(1),
+        Some(EndReason::Lost) if !last.proven => before.saturating_add(1),
+        // Not its own failure: counts for nothing, and makes nothing forgotten.
+        Some(EndReason::Lost | EndReason::Disrupted) => before,
+        Some(EndReason::Stopped | EndReason::Cancelled) | None => 0,
     }
 }
 
@@ -194,14 +214,9 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     };
     let mut changes = super::changes(&made_from.task, target.task);
     if changes.is_empty() {
-        let (old, new) = (made_from.task.template.resources, target.task.template.resources);
-        changes.push(crate::domain::plan::FieldChange {
-            field: "resources.limits".to_owned(),
-            from: serde_json::to_string(&old.limits).ok(),
-            to: serde_json::to_string(&new.limits).ok(),
-        });
+        changes = target::limits(world, target, old);
     }
-    Reason::Changed(changes)
+    if changes.is_empty() { Reason::Resumed } else { Reason::Changed(changes) }
 }
 
 /// A slot whose only instance is made from something else.
@@ -212,7 +227,10 @@ fn replace(world: &World, plan: &mut Plan, target: &Target, budget: &mut Budget,
     }
     let free = match stop_first(world, target, old) {
         None => &mut budget.surge,
-        Some(StopFirst::Recreate) => &mut usize::MAX.clone(),
+        // It is down as it is.
+        Some(_) if !is_up(world, target.task, old) => &mut budget.made,
+        // Made beside the old one, and started only after it.
+        Some(StopFirst::Recreate) => &mut budget.made,
         Some(_) => &mut budget.down,
     };
     if *free == 0 {
@@ -231,7 +249,10 @@ fn hand_over(
     (budget, turn): (&mut Budget, bool),
 ) {
     if new.proven || old.state != State::Running {
-        retire(world, plan, old, Reason::Superseded(new.seat));
+        let later = old.seat > new.seat;
+        let reason =
+            if later { why_replaced(world, target, old) } else { Reason::Superseded(new.seat) };
+        retire(world, plan, old, reason);
         advance(world, plan, target, new, Some(old.seat));
         return;
     }
@@ -240,10 +261,10 @@ fn hand_over(
         return;
     };
     advance(world, plan, target, new, Some(old.seat));
-    let stopping = old.stopping.is_some();
-    if turn && (stopping || budget.down > 0) && super::advance::may_start(world, plan, target, new)
-    {
-        budget.down = budget.down.saturating_sub(usize::from(!stopping));
+    // One that is going down already, or can't be relied on, makes it no worse.
+    let free = old.stopping.is_some() || !is_up(world, target.task, old);
+    if turn && (free || budget.down > 0) && super::advance::may_start(world, plan, target, new) {
+        budget.down = budget.down.saturating_sub(usize::from(!free));
         retire(world, plan, old, Reason::MakesWay { seat: new.seat, why });
     }
 }
@@ -254,6 +275,6 @@ fn stop_first(world: &World, target: &Target, old: &Instance) -> Option<StopFirs
     let made_from = made_from.map_or(target.task, |revision| &revision.task);
     exclusive::stop_first(world.worker, made_from, target.task).or_else(|| {
         let leaving = world.port_rivals.iter().find(|rival| rival.holds && !rival.wants);
-        leaving.map(|rival| StopFirst::HostPort(rival.port))
+        leaving.map(|rival| StopFirst::TakesOver(rival.port, rival.task.clone()))
     })
 }

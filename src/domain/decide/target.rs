@@ -6,12 +6,11 @@ use super::service::failures_after;
 use crate::domain::exclusive;
 use crate::domain::instance::{EndReason, Instance};
 use crate::domain::name::WorkerName;
-use crate::domain::plan::{Failure, Plan};
+use crate::domain::plan::{Failure, FieldChange, Plan};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
-use crate::domain::template::Limits;
 use crate::domain::time::Mono;
-use crate::domain::world::World;
+use crate::domain::world::{Engine, World};
 
 /// After so many ended attempts a revision that was never ready has failed.
 const ATTEMPTS: u32 = 3;
@@ -80,7 +79,12 @@ pub enum Progress {
 }
 
 /// How far the rollout of `target` has come by `now`.
-pub fn progress(record: &Record, worker: &WorkerName, target: &Target, now: Mono) -> Progress {
+pub fn progress(
+    record: &Record,
+    worker: &WorkerName,
+    target: &Target,
+    (engine, now): (&Engine, Mono),
+) -> Progress {
     let revision = target.revision;
     if target.refusal.is_some() || revision.ready || target.task.is_job() {
         return Progress::Over;
@@ -102,7 +106,8 @@ pub fn progress(record: &Record, worker: &WorkerName, target: &Target, now: Mono
         .is_some_and(|good| exclusive::stop_first(worker, &good.task, target.task).is_some());
     let default = if stop_first { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
-    let deadline = record.progressed_at + Duration::from_secs(u64::from(seconds));
+    let began = record.progressed_at.max(engine.reached_at);
+    let deadline = began + Duration::from_secs(u64::from(seconds));
     if now < deadline {
         return Progress::UnderWay { deadline };
     }
@@ -115,7 +120,7 @@ pub fn progress(record: &Record, worker: &WorkerName, target: &Target, now: Mono
 /// may, `plan` wakes for its deadline.
 pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
     last_ready(world.record, target.revision.number)?;
-    match progress(world.record, world.worker, target, world.now.mono) {
+    match progress(world.record, world.worker, target, (world.engine, world.now.mono)) {
         Progress::Over => None,
         Progress::UnderWay { deadline } => {
             plan.wake(deadline);
@@ -153,12 +158,28 @@ pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
 }
 
 /// Whether its container has a limit that is to be none: the engine can't take one away.
-pub fn loses_limit(world: &World, target: &Target, instance: &Instance) -> bool {
+fn loses_limit(world: &World, target: &Target, instance: &Instance) -> bool {
+    limits(world, target, instance).iter().any(|change| change.to.is_none())
+}
+
+/// The limits of an instance's container that are not as they are to be; none while they are not
+/// known.
+pub fn limits(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChange> {
     let details = world.container(instance.seat).and_then(|container| container.details.as_ref());
-    let Some(details) = details else { return false };
-    let Limits { nano_cpus, memory, pids } = target.task.template.resources.limits;
-    let has = details.limits;
-    (nano_cpus.is_none() && has.nano_cpus.is_some())
-        || (memory.is_none() && has.memory.is_some())
-        || (pids.is_none() && has.pids.is_some())
+    let Some(has) = details.map(|details| details.limits) else { return Vec::new() };
+    let wanted = target.task.template.resources.limits;
+    let text = |number: Option<u64>| number.map(|number| number.to_string());
+    [
+        ("cpu (billionths)", has.nano_cpus, wanted.nano_cpus),
+        ("memory", has.memory, wanted.memory),
+        ("pids", has.pids.map(u64::from), wanted.pids.map(u64::from)),
+    ]
+    .into_iter()
+    .filter(|(_, from, to)| from != to)
+    .map(|(name, from, to)| FieldChange {
+        field: format!("resources.limits.{name}"),
+        from: text(from),
+        to: text(to),
+    })
+    .collect()
 }

@@ -1,1 +1,17 @@
+//! Stories about one task or two, on a model of the engine with virtual time. Each is titled as an
+//! obligation; after every look of every one of them the promises of `promises` are checked.
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+mod adoption;
+mod drift;
+mod engine;
+mod jobs;
+mod outcomes;
+pub mod play;
+mod promises;
+mod replacement;
+mod rollback;
+mod scale;
+mod service;
+mod sharing;
+mod stop_first;

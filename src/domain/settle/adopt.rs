@@ -2,7 +2,8 @@
 //! and its record.
 
 use super::finish;
-use crate::domain::container::{Container, Identity, Status};
+use crate::domain::container::{Container, Details, Identity, Status};
+use crate::domain::decide::PROOF;
 use crate::domain::event::Note;
 use crate::domain::instance::{Instance, State};
 use crate::domain::record::{Record, Revision};
@@ -33,7 +34,8 @@ fn take(
 ) -> Option<Note> {
     let seat = identity.seat;
     if let Some(known) = record.instances.get_mut(&seat) {
-        if known.id == identity.instance && known.container.is_none() && known.is_live() {
+        if known.id == identity.instance && known.container.is_none() {
+            // Of one that has ended meanwhile, the container is cleared away.
             known.container = Some(container.id.clone());
             return None;
         }
@@ -41,14 +43,14 @@ fn take(
             return None;
         }
     }
+    // What can't be told yet is taken as running: its slot is not free, and nothing is done to it
+    // before it is known.
     let state = match container.status {
         Status::Created => State::Scheduled,
-        Status::Running | Status::Paused | Status::Exited => State::Running,
-        Status::Removing | Status::Other(_) => return None,
+        Status::Running | Status::Paused | Status::Exited | Status::Removing | Status::Other(_) => {
+            State::Running
+        }
     };
-    if container.status == Status::Exited && container.details.is_none() {
-        return None;
-    }
     let revision = revision_of(record, identity, container, now);
     let mut instance = Instance {
         id: identity.instance,
@@ -98,7 +100,10 @@ fn revision_of(record: &mut Record, identity: &Identity, container: &Container, 
         // A label that was cut or is of a release to come: what is accepted now is the best guess.
         record.head.task.clone()
     });
-    let ready = matches!(container.status, Status::Running | Status::Paused);
+    let is_up =
+        |details: &Details| details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
+    let ready = matches!(container.status, Status::Running | Status::Paused)
+        && container.details.as_ref().is_none_or(is_up);
     let revision = Revision {
         number,
         generation: identity.generation,

@@ -23,9 +23,12 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
     let (step, problem) = match report {
         Report::Created(Outcome::Done(id)) => {
             record.troubles.remove(&seat);
-            record.progressed_at = now.mono;
             if let Some(instance) = record.instances.get_mut(&seat) {
                 instance.container = Some(id);
+                // Another attempt at what failed before gets a rollout no further.
+                if instance.failures == 0 {
+                    record.progressed_at = now.mono;
+                }
             }
             return Vec::new();
         }
@@ -90,11 +93,8 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
         Cause::NetworkMissing | Cause::Busy => {
             vec![trouble(record, seat, "create", (Some(rejection.cause), rejection.message), now)]
         }
-        Cause::NotOurs | Cause::NameTaken => {
-            let Some(instance) = record.instances.get_mut(&seat) else { return Vec::new() };
-            end(instance, EndReason::Cancelled, rejection.message, now);
-            vec![moved(instance)]
-        }
+        // The next attempt has another name.
+        Cause::NotOurs | Cause::NameTaken => start_error(record, seat, &rejection, false, now),
         Cause::PullFailed
         | Cause::PortTaken
         | Cause::NotFound

@@ -55,7 +55,7 @@ impl<'a> Facts<'a> {
             (0..wanted).map(|slot| look_at(record, target.as_ref(), slot)).collect();
         let progress =
             target.as_ref().map_or(Progress::UnderWay { deadline: inputs.now.mono }, |target| {
-                target::progress(record, inputs.worker, target, inputs.now.mono)
+                target::progress(record, inputs.worker, target, (inputs.engine, inputs.now.mono))
             });
         let is_updated = |it: &&Instance| {
             it.is_live() && it.uid == head.uid && it.fingerprint.matches(&head.task)

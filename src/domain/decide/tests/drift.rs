@@ -1,0 +1,138 @@
+//! What somebody else did to a container.
+
+use expect_test::expect;
+
+use super::play::*;
+use crate::domain::container::Status;
+
+fn running() -> Play {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    play
+}
+
+#[test]
+fn a_paused_container_must_go_on() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.status = Status::Paused);
+    expect![[r#"
+        768s unpause 0.1: it was paused
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_renamed_container_must_get_its_name_back() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.name = "mine".into());
+    expect![[r#"
+        768s rename 0.1: it was renamed to mine
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_removed_container_must_be_made_anew_without_a_wait() {
+    let mut play = running();
+    play.engine.containers.clear();
+    expect![[r#"
+        768s begin 0.2 revision 1: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+        768s create 0.2: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+        768s start 0.2: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_container_stopped_by_hand_must_be_started_anew() {
+    let mut play = running();
+    let id = play.engine.containers.keys().next().unwrap().clone();
+    play.engine.end(&id, 143);
+    expect![[r#"
+        768s begin 0.2 revision 1 failures 1: 0.1 ended: Error, exit code 143
+        769s create 0.2: 0.1 ended: Error, exit code 143
+        769s start 0.2: 0.1 ended: Error, exit code 143
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn changed_limits_must_be_put_back() {
+    let mut play = running();
+    play.edit(|task| task.template.resources.limits.memory = Some(64 << 20));
+    play.run();
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(1 << 30));
+    expect![[r#"
+        1534s update 0.1: resources.limits.memory is 1073741824, wanted 67108864
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_container_cut_off_its_network_must_be_put_back() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().networks.clear());
+    expect![[r#"
+        768s connect 0.1: it was cut off from network evenkeel.default.default
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_restart_of_the_engine_must_count_towards_no_back_off() {
+    let mut play = running();
+    play.engine.restart();
+    expect![[r#"
+        770s begin 0.2 revision 1: 0.1 ended: Disrupted, exit code 137
+        770s create 0.2: 0.1 ended: Disrupted, exit code 137
+        770s start 0.2: 0.1 ended: Disrupted, exit code 137
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn an_ended_container_that_somebody_starts_must_be_stopped() {
+    let mut play = running();
+    play.retag("app:2");
+    play.run();
+    play.tamper("web.0.1", |it| it.status = Status::Running);
+    expect![[r#"
+        1536s stop 0.1 grace 10s: it had ended and was started by somebody else (Revived)
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_container_of_unknown_status_must_be_waited_for() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.status = Status::Other("dead".into()));
+    expect![[r#"
+        wait: the engine's answer about 0.1
+    "#]]
+    .assert_eq(&play.look());
+    play.tamper("web.0.1", |it| it.status = Status::Removing);
+    expect![[r#"
+        wait: the engine's answer about 0.1
+    "#]]
+    .assert_eq(&play.look());
+    play.engine.containers.clear();
+    expect![[r#"
+        768s begin 0.2 revision 1: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+        768s create 0.2: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+        768s start 0.2: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn an_engine_that_can_not_be_asked_must_change_nothing() {
+    let mut play = running();
+    play.engine.up = false;
+    play.engine.containers.clear();
+    play.retag("app:2");
+    expect![[r#"
+        wait: the engine can't be asked: connection refused
+    "#]]
+    .assert_eq(&play.look());
+}

@@ -1,0 +1,276 @@
+//! A model of the engine, as small as the rules need it: it does what it is told at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::domain::container::{Container, ContainerSpec, Details, Status};
+use crate::domain::exclusive;
+use crate::domain::instance::ContainerId;
+use crate::domain::name::{Label, WorkerName};
+use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
+use crate::domain::template::Template;
+use crate::domain::time::{Mono, Now, Timestamp};
+
+/// What a container does once it is started; by its image.
+#[derive(Debug, Clone)]
+pub enum Behaviour {
+    Runs,
+    Exits { after: Duration, code: i64 },
+    StartFails(Rejection),
+}
+
+pub struct Held {
+    pub container: Container,
+    pub template: Template,
+    pub exits: Option<(Mono, i64)>,
+}
+
+pub struct Engine {
+    pub now: Mono,
+    pub up: bool,
+    pub started_at: Timestamp,
+    pub containers: BTreeMap<ContainerId, Held>,
+    pub images: BTreeSet<String>,
+    pub networks: BTreeSet<String>,
+    pub volumes: BTreeSet<Label>,
+    /// Host ports that strangers listen at.
+    pub taken: BTreeSet<u16>,
+    pub behaviours: BTreeMap<String, Behaviour>,
+    /// The next so many creates are refused like this.
+    pub refuse_create: Option<(u32, Rejection)>,
+    /// The next so many stops do nothing, and nobody knows.
+    pub deaf_stops: u32,
+    /// How long a container takes to end after its stop signal.
+    pub slow_stops: Duration,
+    /// Starts that are done later than anybody waits for.
+    pub late_starts: Vec<(Mono, ContainerId)>,
+    /// Since when it has answered without a break.
+    pub reached_at: Mono,
+    made: u64,
+}
+
+/// The wall clock when the monotonic one is zero.
+pub const EPOCH: i64 = 1_800_000_000_000;
+
+impl Engine {
+    pub fn started() -> Self {
+        Self {
+            now: Mono(Duration::ZERO),
+            up: true,
+            started_at: Timestamp::from_millis(EPOCH - 3_600_000),
+            containers: BTreeMap::new(),
+            images: ["app:1", "app:2", "app:3"].map(str::to_owned).into(),
+            networks: BTreeSet::new(),
+            volumes: BTreeSet::new(),
+            taken: BTreeSet::new(),
+            behaviours: BTreeMap::new(),
+            refuse_create: None,
+            deaf_stops: 0,
+            slow_stops: Duration::ZERO,
+            late_starts: Vec::new(),
+            reached_at: Mono::default(),
+            made: 0,
+        }
+    }
+
+    pub fn time(&self) -> Now {
+        let millis = i64::try_from(self.now.0.as_millis()).unwrap();
+        Now { mono: self.now, wall: Timestamp::from_millis(EPOCH + millis) }
+    }
+
+    /// Lets time pass: what was to end by then ends at its time.
+    pub fn pass_to(&mut self, until: Mono) {
+        for (at, id) in std::mem::take(&mut self.late_starts) {
+            if at > until {
+                self.late_starts.push((at, id));
+            } else if self
+                .containers
+                .get(&id)
+                .is_some_and(|it| it.container.status == Status::Created)
+            {
+                self.start(&id, self.networks.first().cloned());
+            }
+        }
+        while let Some((at, id, code)) = self.next_end().filter(|(at, ..)| *at <= until) {
+            self.now = self.now.max(at);
+            self.end(&id, code);
+        }
+        self.now = self.now.max(until);
+    }
+
+    pub fn next_end(&self) -> Option<(Mono, ContainerId, i64)> {
+        let ends = self
+            .containers
+            .iter()
+            .filter_map(|(id, held)| held.exits.map(|(at, code)| (at, id.clone(), code)));
+        ends.min()
+    }
+
+    pub fn end(&mut self, id: &ContainerId, code: i64) {
+        let wall = self.time().wall;
+        let Some(held) = self.containers.get_mut(id) else { return };
+        held.exits = None;
+        if matches!(held.container.status, Status::Running | Status::Paused) {
+            held.container.status = Status::Exited;
+            let details = held.container.details.get_or_insert_default();
+            details.exit_code = code;
+            details.finished_at = Some(wall);
+            details.networks = BTreeSet::new();
+            details.published = BTreeMap::new();
+        }
+    }
+
+    /// The engine ends, all its containers with it, and starts again.
+    pub fn restart(&mut self) {
+        let ids: Vec<ContainerId> = self.containers.keys().cloned().collect();
+        for id in ids {
+            self.end(&id, 137);
+        }
+        self.pass_to(self.now + Duration::from_secs(2));
+        self.started_at = self.time().wall;
+        self.reached_at = self.now;
+    }
+
+    pub fn pull(&mut self, image: &str) -> Outcome<String> {
+        if self.images.contains(image) {
+            Outcome::Done(format!("sha256:{image}"))
+        } else {
+            rejected(Cause::ImageMissing, Retry::Later, "manifest unknown")
+        }
+    }
+
+    pub fn create(&mut self, spec: &ContainerSpec) -> Outcome<ContainerId> {
+        if let Some((left, rejection)) = &mut self.refuse_create
+            && *left > 0
+        {
+            *left -= 1;
+            return Outcome::Rejected(rejection.clone());
+        }
+        let same = self.containers.values().find(|held| held.container.name == spec.name);
+        if let Some(held) = same {
+            let ours = held.container.labels == spec.labels;
+            return if ours {
+                Outcome::Done(held.container.id.clone())
+            } else {
+                rejected(Cause::NameTaken, Retry::Later, "the name is taken")
+            };
+        }
+        if let Some(network) = &spec.network
+            && !self.networks.contains(&network.network)
+        {
+            return rejected(Cause::NetworkMissing, Retry::Later, "network not found");
+        }
+        self.made += 1;
+        let id = ContainerId::parse(&format!("{:064x}", self.made)).unwrap();
+        let details = Details { limits: spec.template.resources.limits, ..Details::default() };
+        let container = Container {
+            id: id.clone(),
+            name: spec.name.clone(),
+            labels: spec.labels.clone(),
+            image_id: spec.image_id.clone(),
+            status: Status::Created,
+            details: Some(details),
+        };
+        let template = spec.template.clone();
+        self.containers.insert(id.clone(), Held { container, template, exits: None });
+        Outcome::Done(id)
+    }
+
+    pub fn start(&mut self, id: &ContainerId, network: Option<String>) -> Outcome {
+        let Some(held) = self.containers.get(id) else {
+            return rejected(Cause::NotFound, Retry::Later, "no such container");
+        };
+        let template = held.template.clone();
+        let (now, wall) = (self.now, self.time().wall);
+        let behaviour = self.behaviours.get(template.image.as_str()).cloned();
+        let behaviour = behaviour.unwrap_or(Behaviour::Runs);
+        let busy = exclusive::fixed_ports(&template).map(|(_, host)| host.port).find(|port| {
+            self.taken.contains(port) || self.running().any(|other| publishes(other, *port))
+        });
+        let failure = match (&behaviour, busy) {
+            (Behaviour::StartFails(rejection), _) => Some(rejection.clone()),
+            (_, Some(port)) => Some(Rejection {
+                cause: Cause::PortTaken,
+                retry: Retry::Later,
+                message: format!("port {port} is already allocated"),
+            }),
+            _ => None,
+        };
+        let held = self.containers.get_mut(id).unwrap();
+        let details = held.container.details.get_or_insert_default();
+        if let Some(rejection) = failure {
+            details.error.clone_from(&rejection.message);
+            details.exit_code = 128;
+            return Outcome::Rejected(rejection);
+        }
+        held.container.status = Status::Running;
+        details.started_at = Some(wall);
+        details.finished_at = None;
+        details.networks = network.into_iter().collect();
+        if let Behaviour::Exits { after, code } = behaviour {
+            held.exits = Some((now + after, code));
+        }
+        Outcome::Done(())
+    }
+
+    pub fn stop(&mut self, id: &ContainerId) -> Outcome {
+        if self.deaf_stops > 0 {
+            self.deaf_stops -= 1;
+            return Outcome::Unknown("timed out".to_owned());
+        }
+        let at = self.now + self.slow_stops;
+        match self.containers.get_mut(id) {
+            Some(held) if !self.slow_stops.is_zero() => {
+                held.exits.get_or_insert((at, 143));
+            }
+            _ => self.end(id, 143),
+        }
+        Outcome::Done(())
+    }
+
+    pub fn remove(&mut self, id: &ContainerId) -> Outcome {
+        let status = self.containers.get(id).map(|held| &held.container.status);
+        if matches!(status, Some(Status::Running | Status::Paused)) {
+            return rejected(Cause::Busy, Retry::Later, "it is running");
+        }
+        self.containers.remove(id);
+        Outcome::Done(())
+    }
+
+    pub fn change(&mut self, id: &ContainerId, change: impl FnOnce(&mut Container)) -> Outcome {
+        match self.containers.get_mut(id) {
+            Some(held) => {
+                change(&mut held.container);
+                Outcome::Done(())
+            }
+            None => rejected(Cause::NotFound, Retry::Later, "no such container"),
+        }
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = &Held> {
+        self.containers
+            .values()
+            .filter(|held| matches!(held.container.status, Status::Running | Status::Paused))
+    }
+
+    /// What running containers write and don't let others write, with the container's name.
+    pub fn written(&self, worker: &WorkerName) -> Vec<(String, String)> {
+        let namespace = Label::default_namespace();
+        let keys = self.running().flat_map(|held| {
+            let mounts = held.template.mounts.iter().filter(|mount| !mount.shared);
+            let name = &held.container.name;
+            mounts
+                .filter_map(|mount| exclusive::mount_key(worker, &namespace, mount))
+                .map(move |key| (key, name.clone()))
+        });
+        keys.collect()
+    }
+}
+
+fn publishes(held: &Held, port: u16) -> bool {
+    exclusive::fixed_ports(&held.template).any(|(_, host)| host.port == port)
+}
+
+fn rejected<T>(cause: Cause, retry: Retry, message: &str) -> Outcome<T> {
+    Outcome::Rejected(Rejection { cause, retry, message: message.to_owned() })
+}

@@ -1,0 +1,105 @@
+//! Steps that fail, and steps of which nobody knows what came.
+
+use expect_test::expect;
+
+use super::play::*;
+use crate::domain::outcome::Cause;
+use crate::domain::task::RestartPolicy;
+
+#[test]
+fn answers_that_are_lost_must_be_followed_by_a_look_and_never_double_anything() {
+    for lose in 1..16 {
+        let mut play = Play::of(&service("web", "app:1"));
+        play.lose = lose;
+        play.run();
+        assert_eq!(play.running().len(), 1, "{lose} lost");
+        assert_eq!(play.engine.containers.len(), 1, "{lose} lost");
+    }
+}
+
+#[test]
+fn a_job_that_runs_at_most_once_must_do_so_whatever_answers_are_lost() {
+    for lose in 1..16 {
+        let mut play = Play::of(&job("mig", "app:1", RestartPolicy::Never));
+        play.lose = lose;
+        play.run_for(secs(600));
+        let told = play.told();
+        let ran = play.engine.containers.values();
+        let started =
+            ran.filter(|held| held.container.details.as_ref().unwrap().started_at.is_some());
+        assert!(started.count() <= 1, "{lose} lost\n{told}");
+        assert!(play.promises.starts.values().all(|starts| *starts == 1), "{lose} lost\n{told}");
+    }
+}
+
+#[test]
+fn a_create_that_is_refused_must_be_tried_again_after_waits_that_double() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.engine.refuse_create = Some((3, later(Cause::NoSpace, "no space left on device")));
+    expect![[r#"
+        0s begin 0.1 revision 1: the manifest asks for it
+        0s pull app:1
+        0s make-network 0.1: the manifest asks for it
+        0s create 0.1: the manifest asks for it
+        0s begin 0.2 revision 1 failures 1: 0.1 ended: StartError: no space left on device
+        1s create 0.2: 0.1 ended: StartError: no space left on device
+        1s forget 0.1: it has ended and is not kept
+        1s begin 0.3 revision 1 failures 2: 0.2 ended: StartError: no space left on device
+        3s create 0.3: 0.2 ended: StartError: no space left on device
+        3s forget 0.2: it has ended and is not kept
+        3s begin 0.4 revision 1 failures 3: 0.3 ended: StartError: no space left on device
+        7s create 0.4: 0.3 ended: StartError: no space left on device
+        7s start 0.4: 0.3 ended: StartError: no space left on device
+        9s revision 1 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_name_that_is_taken_must_be_gone_around() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.engine.refuse_create = Some((1, later(Cause::NameTaken, "the name is in use")));
+    expect![[r#"
+        0s begin 0.1 revision 1: the manifest asks for it
+        0s pull app:1
+        0s make-network 0.1: the manifest asks for it
+        0s create 0.1: the manifest asks for it
+        0s begin 0.2 revision 1 failures 1: 0.1 ended: StartError: the name is in use
+        1s create 0.2: 0.1 ended: StartError: the name is in use
+        1s start 0.2: 0.1 ended: StartError: the name is in use
+        3s revision 1 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn an_image_that_was_removed_meanwhile_must_be_pulled_again() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.engine.refuse_create = Some((1, later(Cause::ImageMissing, "no such image")));
+    expect![[r#"
+        0s begin 0.1 revision 1: the manifest asks for it
+        0s pull app:1
+        0s make-network 0.1: the manifest asks for it
+        0s create 0.1: the manifest asks for it
+        1s pull app:1
+        1s create 0.1: the manifest asks for it
+        1s start 0.1: the manifest asks for it
+        3s revision 1 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn a_stop_that_is_not_heard_must_be_said_again() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    play.engine.deaf_stops = 2;
+    play.edit(|task| task.suspend = true);
+    expect![[r#"
+        768s stop 0.1 grace 10s: the task is suspended
+        769s stop 0.1 grace 10s: the task is suspended
+        771s stop 0.1 grace 10s: the task is suspended
+    "#]]
+    .assert_eq(&play.run());
+}

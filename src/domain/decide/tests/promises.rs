@@ -1,0 +1,105 @@
+//! What holds after every look of every story.
+
+use std::collections::BTreeMap;
+
+use super::engine::Engine;
+use crate::domain::container::Identity;
+use crate::domain::instance::{InstanceId, Seat, Uid};
+use crate::domain::name::{TaskName, WorkerName};
+use crate::domain::plan::{Plan, Step, Waiting};
+use crate::domain::task::Task;
+use crate::domain::world::World;
+
+/// What has been promised so far.
+#[derive(Default)]
+pub struct Promises {
+    /// The most second instances that any version of a task allowed.
+    surge: BTreeMap<TaskName, usize>,
+    /// Which instance a container was made for at a seat.
+    made: BTreeMap<(Uid, Seat), InstanceId>,
+    /// How often a start was sent to a container.
+    pub starts: BTreeMap<Seat, u32>,
+}
+
+impl Promises {
+    /// A version of a task was accepted.
+    pub fn accepted(&mut self, task: &Task) {
+        let most = self.surge.entry(task.name.clone()).or_default();
+        *most = (*most).max(usize::from(task.update.max_surge));
+    }
+
+    /// Checks a plan against the world it was made from.
+    pub fn plan(&mut self, world: &World, plan: &Plan) {
+        let uid = world.record.head.uid;
+        for planned in &plan.steps {
+            let seat = planned.seat;
+            let instance = world.record.instances.get(&seat);
+            match planned.step {
+                Step::Begin { .. } => assert!(instance.is_none(), "{seat} is begun twice"),
+                Step::Create => {
+                    let id = instance.expect("an instance that is written down").id;
+                    let before = self.made.insert((uid, seat), id);
+                    assert!(before.is_none_or(|it| it == id), "a second {seat} is made");
+                }
+                Step::Forget => {
+                    self.made.remove(&(uid, seat));
+                }
+                _ => assert!(instance.is_some(), "{planned}: no such instance"),
+            }
+            if let Step::Start(_) = planned.step {
+                *self.starts.entry(seat).or_default() += 1;
+            }
+            let same = plan.steps.iter().filter(|other| other.seat == seat).count();
+            assert_eq!(same, 1, "more than one step for {seat}:\n{plan}");
+        }
+        let does = plan.revise
+            || plan.refuse.is_some()
+            || plan.pull.is_some()
+            || !plan.steps.is_empty()
+            || plan.vanished;
+        if !does && !plan.waiting.is_empty() && plan.wake_at.is_none() {
+            let woken = plan.waiting.iter().all(is_woken);
+            assert!(woken, "nothing ever wakes this:\n{plan}");
+        }
+    }
+
+    /// Checks what runs.
+    pub fn hold(&self, engine: &Engine, worker: &WorkerName) {
+        let mut slots: BTreeMap<(TaskName, u16), usize> = BTreeMap::new();
+        for held in engine.running() {
+            let who = Identity::from_labels(&held.container.labels).expect("ours");
+            *slots.entry((who.task, who.seat.slot)).or_default() += 1;
+        }
+        for (task, surge) in &self.surge {
+            let doubled = slots.iter().filter(|((of, _), count)| of == task && **count > 1);
+            assert!(doubled.count() <= *surge, "{slots:?} run, a surge of {surge} is allowed");
+        }
+        assert!(slots.values().all(|count| *count <= 2), "{slots:?} run");
+        let mut writers: BTreeMap<String, String> = BTreeMap::new();
+        for (mount, container) in engine.written(worker) {
+            if let Some(other) = writers.insert(mount.clone(), container.clone()) {
+                panic!("{other} and {container} both write {mount}");
+            }
+        }
+    }
+}
+
+/// Whether something outside brings on a look when this is over.
+fn is_woken(waiting: &Waiting) -> bool {
+    match waiting {
+        Waiting::Engine(_)
+        | Waiting::SourceChanged(_)
+        | Waiting::Step(..)
+        | Waiting::Observation(_)
+        | Waiting::Pulling(_)
+        | Waiting::Port { .. }
+        | Waiting::Mount { .. }
+        | Waiting::Stopping(_) => true,
+        Waiting::PullRetry { .. }
+        | Waiting::Retry { .. }
+        | Waiting::BackOff { .. }
+        | Waiting::RestartPace(_)
+        | Waiting::BusyPort(..)
+        | Waiting::Proof(..) => false,
+    }
+}

@@ -1,0 +1,101 @@
+//! Two tasks that want the same.
+
+use expect_test::expect;
+
+use super::play::*;
+use crate::domain::task::Task;
+
+fn with_port(name: &str, number: u16) -> Task {
+    let mut task = service(name, "app:1");
+    task.template.ports.push(port(number));
+    task
+}
+
+#[test]
+fn the_first_by_name_must_get_the_port_and_the_other_wait_for_it() {
+    let mut play = Play::of(&with_port("b", 8080));
+    play.accept(&with_port("a", 8080));
+    play.run_for(secs(30));
+    expect![[r#"
+        0s a begin 0.1 revision 1: the manifest asks for it
+        0s b begin 0.1 revision 1: the manifest asks for it
+        0s a pull app:1
+        0s b pull app:1
+        0s a make-network 0.1: the manifest asks for it
+        0s a create 0.1: the manifest asks for it
+        0s a start 0.1: the manifest asks for it
+        2s a revision 1 is ready
+    "#]]
+    .assert_eq(&play.told());
+    assert_eq!(play.running(), ["a.0.1".to_owned()].into());
+}
+
+#[test]
+fn who_holds_a_port_must_keep_it_until_it_leaves() {
+    let mut play = Play::of(&with_port("b", 8080));
+    play.run();
+    play.accept(&with_port("a", 8080));
+    play.run_for(secs(30));
+    assert_eq!(play.running(), ["b.0.1".to_owned()].into());
+    play.told();
+    play.accept(&with_port("b", 8081));
+    expect![[r#"
+        798s a create 0.1: the manifest asks for it
+        798s b begin 0.2 revision 2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        798s b pull app:1
+        798s b create 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        798s b start 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        800s b stop 0.1 grace 10s: 0.2 has taken over
+        800s b revision 2 is ready
+        800s a start 0.1: the manifest asks for it
+        802s a revision 1 is ready
+    "#]].assert_eq(&play.run());
+}
+
+#[test]
+fn two_tasks_must_be_able_to_swap_their_ports() {
+    let mut play = Play::of(&with_port("a", 8080));
+    play.accept(&with_port("b", 8081));
+    play.run();
+    play.told();
+    play.accept(&with_port("a", 8081));
+    play.accept(&with_port("b", 8080));
+    expect![[r#"
+        768s a begin 0.2 revision 2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        768s b begin 0.2 revision 2: ports.8080/tcp set to "8080", ports.8081/tcp removed (was "8081")
+        768s a pull app:1
+        768s b pull app:1
+        768s a create 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        768s b create 0.2: ports.8080/tcp set to "8080", ports.8081/tcp removed (was "8081")
+        768s a stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8081 over from default/b
+        768s b stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8080 over from default/a
+        768s b start 0.2: ports.8080/tcp set to "8080", ports.8081/tcp removed (was "8081")
+        768s a start 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
+        770s a revision 2 is ready
+        770s b revision 2 is ready
+    "#]].assert_eq(&play.run());
+}
+
+#[test]
+fn a_volume_must_be_written_by_one_task_at_a_time() {
+    let mut one = service("a", "app:1");
+    one.template.mounts.push(volume("data"));
+    let mut play = Play::of(&one);
+    play.run();
+    play.accept(&Task { name: service("b", "app:1").name, ..one.clone() });
+    play.run_for(secs(30));
+    assert_eq!(play.running(), ["a.0.1".to_owned()].into());
+    let name = service("b", "app:1").name;
+    expect![[r#"
+        wait: volume evenkeel.default.default.data, which default/a 0.1 still writes
+    "#]]
+    .assert_eq(&play.look_at(&name).to_string());
+    play.told();
+    play.accept(&Task { suspend: true, ..one });
+    expect![[r#"
+        798s a stop 0.1 grace 10s: the task is suspended
+        798s b start 0.1: the manifest asks for it
+        800s b revision 1 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
