@@ -7,7 +7,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use bollard::errors::Error;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode};
@@ -107,10 +106,12 @@ async fn read_whole(response: Response<Incoming>) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// A proxy's 404 says nothing of the engine.
+/// Whether a 404 is of the thing that was asked for: a proxy's says nothing of the engine, and a
+/// page that is not there nothing of containers.
 fn is_absence(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    message.contains("no such") || message.contains("not found")
+    let absent = message.contains("no such") || message.contains("not found");
+    absent && !message.contains("page not found")
 }
 
 /// A part of a path or a query, with all but letters, digits and `-._~` escaped.
@@ -130,12 +131,6 @@ pub(super) fn encode(text: &str) -> String {
 impl From<Failure> for Unreachable {
     fn from(failure: Failure) -> Self {
         Self(failure.to_string())
-    }
-}
-
-impl From<Error> for Unreachable {
-    fn from(error: Error) -> Self {
-        Failure::from(error).into()
     }
 }
 
