@@ -19,6 +19,10 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Once its content is in the DB itself, the log is cut back to so many bytes.
 const LOG_SIZE: u32 = 16 << 20;
 
+/// How much of the file may be kept in memory, in KiB: enough for one transaction that writes
+/// thousands of tasks. Nothing is taken before it is needed.
+const CACHE: i32 = 16 * 1024;
+
 /// A file of at least so many pages, more than half of them free, is made smaller at start.
 const COMPACT_FROM_PAGES: i64 = 1024;
 
@@ -176,6 +180,7 @@ fn guard(connection: &Connection) -> rusqlite::Result<()> {
     // Set before the log is first used, this also keeps its index in memory: no `-shm` file that
     // could be deleted, and nobody else who writes (before 3.51.3 two writers could corrupt it).
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
     connection.pragma_update(None, "cell_size_check", true)
 }
 

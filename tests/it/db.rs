@@ -457,3 +457,16 @@ async fn a_copy_of_a_closed_handle_says_that_it_is_closed() {
     assert!(matches!(db.events(last(1)).await, Err(DbError::Closed)));
     assert!(matches!(db.rebuild(whole()).await, Err(DbError::Closed)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn writing_takes_no_time_on_a_paused_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let start = tokio::time::Instant::now();
+    let timer = tokio::spawn(tokio::time::sleep(std::time::Duration::from_millis(1)));
+    let db = Db::open(dir.path()).await.unwrap().db;
+    for _ in 0..20 {
+        db.write(whole()).await.unwrap();
+    }
+    assert_eq!(start.elapsed(), std::time::Duration::ZERO);
+    timer.await.unwrap();
+}
