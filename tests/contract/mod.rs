@@ -114,12 +114,12 @@ fn namespace() -> Label {
     label_of("prod")
 }
 
-fn ours(bench: &impl Bench) -> BTreeMap<String, String> {
+pub fn ours(bench: &impl Bench) -> BTreeMap<String, String> {
     [(label::WORKER.to_owned(), bench.worker().to_string())].into()
 }
 
 /// A spec of slot 0; each number is another instance.
-async fn spec(bench: &impl Bench, program: Program, instance: u128) -> ContainerSpec {
+pub async fn spec(bench: &impl Bench, program: Program, instance: u128) -> ContainerSpec {
     let network = network_name(bench.worker(), &namespace());
     assert_eq!(
         bench.engine().make_network(&network, &ours(bench), bench.pool()).await,
@@ -166,7 +166,7 @@ async fn spec(bench: &impl Bench, program: Program, instance: u128) -> Container
 }
 
 /// The same as another attempt: another container.
-fn attempt(spec: &ContainerSpec, attempt: u32) -> ContainerSpec {
+pub fn attempt(spec: &ContainerSpec, attempt: u32) -> ContainerSpec {
     let mut identity = Identity::from_labels(&spec.labels).unwrap();
     identity.seat.attempt = attempt;
     identity.instance = InstanceId(Uuid::from_u128(u128::from(attempt) + 1000));
@@ -184,7 +184,7 @@ async fn start(bench: &impl Bench, program: Program) -> ContainerId {
 }
 
 #[track_caller]
-fn done<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
+pub fn done<T: std::fmt::Debug>(outcome: Outcome<T>) -> T {
     match outcome {
         Outcome::Done(value) => value,
         other => panic!("expected it to be done: {other:?}"),
@@ -222,7 +222,7 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMu
     }
 }
 
-async fn ended(bench: &impl Bench, id: &ContainerId) -> Details {
+pub async fn ended(bench: &impl Bench, id: &ContainerId) -> Details {
     until("the container to end", || async {
         let container = inspect(bench, id).await;
         container.details.filter(|_| container.status == Status::Exited)

@@ -89,6 +89,7 @@ impl Drop for DockerBench {
                 (["ps", "-aq", "--no-trunc"].as_slice(), ["rm", "-f", "-v"].as_slice()),
                 (&["network", "ls", "-q"], &["network", "rm"]),
                 (&["volume", "ls", "-q"], &["volume", "rm"]),
+                (&["image", "ls", "-q"], &["rmi", "-f"]),
             ] {
                 let found = Command::new("docker").args(list).args(["--filter", &filter]).output();
                 let Ok(found) = found else { continue };

@@ -6,3 +6,5 @@ mod bench;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod on_docker;
+mod registry;
+mod settings;

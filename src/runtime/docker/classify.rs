@@ -61,6 +61,10 @@ impl From<Error> for Failure {
             Error::DockerResponseServerError { status_code, message } => {
                 Self::Refused { status: status_code, message: message.trim().to_owned() }
             }
+            // Said in the midst of an answer that began well; the engine's own words all the same.
+            Error::DockerStreamError { error } => {
+                Self::Refused { status: 500, message: error.trim().to_owned() }
+            }
             other => Self::Unclear(with_sources(&other)),
         }
     }

@@ -45,7 +45,7 @@ pub(super) async fn list(
             let container = listed(item);
             if container.is_none() {
                 // Without an id there is nothing that anyone could do about it.
-                tracing::warn!(container = %item, "the engine lists a container without an id");
+                tracing::warn!(names = %item["Names"], "the engine lists a container without an id");
             }
             container
         })
