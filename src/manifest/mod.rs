@@ -86,7 +86,7 @@ pub fn read(file: &str, bytes: &[u8], context: &Context<'_>) -> FileState {
         }
         let readable = draft.extent == Extent::Whole;
         if let Some(document) = reader.document(draft) {
-            let named = matches!(document, Document::Broken { name: Some(_), .. });
+            let named = !matches!(document, Document::Broken { name: None, .. });
             names_known |= readable || named;
             documents.push(document);
         }
@@ -187,7 +187,7 @@ impl Reader<'_> {
         if left > 0
             && let Some(last) = problems.last()
         {
-            let message = format!("{left} more problems in this document");
+            let message = format!("at least {left} more problems in this document");
             let help = Some("mend those above first".to_owned());
             problems.push(Diagnostic { message, help, ..last.clone() });
         }

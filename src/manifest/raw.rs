@@ -150,11 +150,11 @@ pub(super) struct Spec {
     pub env: Vec<EnvVar>,
     /// Ports that the process listens at.
     #[serde(default)]
-    #[schemars(example = [BTreeMap::from([("containerPort", 80), ("hostPort", 8080)])])]
+    #[schemars(length(max = 1000), example = [BTreeMap::from([("containerPort", 80), ("hostPort", 8080)])])]
     pub ports: Vec<Port>,
     /// Volumes, directories of the host and memory that the container sees.
     #[serde(default)]
-    #[schemars(example = [BTreeMap::from([("path", "/data"), ("volume", "data")])])]
+    #[schemars(length(max = 1000), example = [BTreeMap::from([("path", "/data"), ("volume", "data")])])]
     pub mounts: Vec<Mount>,
     /// Use the host's network instead of the namespace's. Needs `--policy privileged`.
     #[serde(default)]

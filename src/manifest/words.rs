@@ -25,10 +25,14 @@ static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(schema::shared()).expect("the schema is made by us, and is one")
 });
 
-/// Everything that the schema has against a document: `value`, whose places `root` knows.
+/// How many problems of a document are put into words: more than anybody reads, so that a file made
+/// to be slow isn't.
+const MOST: usize = 100;
+
+/// What the schema has against a document: `value`, whose places `root` knows.
 pub(super) fn findings(value: &Value, root: &Node, text: &Text<'_>) -> Vec<Finding> {
     let word = |error| Words::of(&error, root, text).findings(&error);
-    merged(VALIDATOR.iter_errors(value).flat_map(word).collect())
+    merged(VALIDATOR.iter_errors(value).take(MOST).flat_map(word).take(MOST).collect())
 }
 
 /// Fields that are missing from one map are told of at once; one that is there under another name
@@ -113,7 +117,7 @@ impl Words {
         let instance = &**error.instance();
         match error.kind() {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
-                unexpected.iter().map(|name| self.unknown(name)).collect()
+                unexpected.iter().take(MOST).map(|name| self.unknown(name)).collect()
             }
             ValidationErrorKind::Required { property } => {
                 vec![self.missing(property.as_str().unwrap_or_default())]
@@ -129,6 +133,10 @@ impl Words {
             ValidationErrorKind::MaxLength { limit } => vec![self.value(
                 format!("{} is longer than {limit} characters", self.written),
                 format!("write at most {limit} characters"),
+            )],
+            ValidationErrorKind::MaxItems { limit } => vec![self.value(
+                format!("`{}` has more than {limit} entries", self.field),
+                format!("write at most {limit}"),
             )],
             ValidationErrorKind::Pattern { pattern } => {
                 vec![self.misshapen(pattern, instance.as_str().unwrap_or_default())]

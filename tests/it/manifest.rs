@@ -325,6 +325,21 @@ fn bombs_must_be_refused_by_counting() {
             "20000 values",
         ),
         (
+            "unknown fields",
+            with(&(0..9_000).map(|n| format!("  k{n}: 1\n")).collect::<String>()),
+            "at least 80 more",
+        ),
+        (
+            "wrong entries",
+            with(&format!("  args: [{}]\n", "1, ".repeat(19_000))),
+            "at least 80 more",
+        ),
+        (
+            "ports",
+            with(&format!("  ports: [{}]\n", "{containerPort: 1}, ".repeat(6_000))),
+            "more than 1000 entries",
+        ),
+        (
             "anchors",
             with(&(0..30_000).map(|n| format!("  - &k{n} 1\n")).collect::<String>().replacen(
                 "  -",

@@ -55,11 +55,11 @@ pub struct SecurityContext {
 pub struct Capabilities {
     /// Capabilities beyond the engine's default ones, with or without `CAP_`.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = CAPABILITY_PATTERN)), example = ["NET_BIND_SERVICE"])]
+    #[schemars(length(max = 64), inner(regex(pattern = CAPABILITY_PATTERN)), example = ["NET_BIND_SERVICE"])]
     pub add: Vec<String>,
     /// Capabilities taken away, with or without `CAP_`; `ALL` takes all.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = CAPABILITY_PATTERN)), example = ["ALL"])]
+    #[schemars(length(max = 64), inner(regex(pattern = CAPABILITY_PATTERN)), example = ["ALL"])]
     pub drop: Vec<String>,
 }
 
