@@ -134,6 +134,10 @@ fn sources() -> Sources {
                 open.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                // Unit tests beside the code, in files of their own.
+                if name.contains("/tests/") || name.ends_with("/tests.rs") {
+                    continue;
+                }
                 found.insert(name, fs::read_to_string(path).unwrap());
             }
         }
