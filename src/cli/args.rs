@@ -95,6 +95,8 @@ pub enum Command {
     Run(Run),
     /// Do what a directory says once, wait until it is so, and end
     Sync(Sync),
+    /// Show what would be done and why; changes nothing
+    Plan(Plan),
     /// Check manifests; needs no engine
     Validate(Validate),
     /// Print the JSON Schema of manifests
@@ -178,6 +180,33 @@ pub struct Sync {
     /// How long to wait until services are ready and jobs done, such as 90s, 5m or 1h
     #[arg(long, env = "EVENKEEL_TIMEOUT", default_value = "5m", value_parser = parse_duration, value_name = "TIME")]
     pub timeout: Duration,
+}
+
+/// `plan`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel plan ./tasks\n  \
+    evenkeel plan ./tasks --detailed-exitcode     exit code 2 if there is something to do\n  \
+    evenkeel plan ./tasks -o json | jq '.tasks[].actions'")]
+pub struct Plan {
+    #[command(flatten)]
+    pub make: Make,
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: PlanFormat,
+    /// End with 2 if there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
 }
 
 /// `validate`.

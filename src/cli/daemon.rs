@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
 use super::args::{Common, Make};
-use crate::db::Db;
+use crate::db::{Db, Opened};
 use crate::domain::blueprint::Maker;
 use crate::domain::desired::Rules;
 use crate::domain::policy::Policy;
@@ -137,17 +137,36 @@ pub async fn ready(
     };
     let opened = Db::open(&dir).await?;
     let db = opened.db.clone();
-    let docker = docker(common)?;
+    let worker = worker(common, Purpose { setting, rules, goal }, snapshots, opened)?;
+    Ok(Ready { worker, db, _locks: (state, source) })
+}
+
+/// A worker that only looks: it takes no lock, and what it knows can't be written.
+pub async fn looker(
+    common: &Common,
+    purpose: Purpose,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+) -> anyhow::Result<Worker<Docker>> {
+    let opened = Db::open_read_only(&state_dir(common)?).await?;
+    worker(common, purpose, snapshots, opened)
+}
+
+fn worker(
+    common: &Common,
+    purpose: Purpose,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    opened: Opened,
+) -> anyhow::Result<Worker<Docker>> {
+    let Purpose { setting, rules, goal } = purpose;
     let local_engine = common.docker_host.as_ref().is_none_or(|host| !host.starts_with("tcp"));
-    let worker = Worker::open(Start {
+    Ok(Worker::open(Start {
         setting,
         rules,
-        runtime: Arc::new(docker),
+        runtime: Arc::new(docker(common)?),
         local_engine,
         snapshots,
         opened,
         goal,
         queue_metrics: Arc::new(QueueMetrics::default()),
-    });
-    Ok(Ready { worker, db, _locks: (state, source) })
+    }))
 }

@@ -8,6 +8,7 @@ mod daemon;
 mod down;
 mod log;
 mod out;
+mod plan;
 mod run;
 mod schema;
 mod sync;
@@ -78,6 +79,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
         match args.command {
             Command::Run(run) => Box::pin(run::run(&common, &run)).await,
             Command::Sync(sync) => Box::pin(sync::sync(&common, &sync)).await,
+            Command::Plan(plan) => Box::pin(plan::plan(&common, &plan)).await,
             Command::Validate(validate) => validate::validate(&validate),
             Command::Schema => schema::schema(),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,

@@ -25,11 +25,11 @@ use crate::runtime::Runtime;
 use crate::worker::engine::Finished;
 
 /// One look, before it is written down.
-struct Looked {
+pub(super) struct Looked {
     name: TaskName,
     before: Option<Record>,
-    record: Record,
-    plan: Plan,
+    pub(super) record: Record,
+    pub(super) plan: Plan,
     changes: Vec<Change>,
     events: Vec<Event>,
     now: Now,
@@ -112,7 +112,7 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// One look at a task; nothing is done yet.
-    fn look(&mut self, name: &TaskName) -> Option<Looked> {
+    pub(super) fn look(&mut self, name: &TaskName) -> Option<Looked> {
         self.looks += 1;
         let now = self.clock.now();
         let before = self.records.get(name).cloned();

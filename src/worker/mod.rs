@@ -18,6 +18,7 @@ mod intake;
 mod lock;
 mod look;
 mod observe;
+pub mod preview;
 mod pulls;
 mod report;
 mod sightings;

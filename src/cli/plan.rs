@@ -1,0 +1,140 @@
+//! `evenkeel plan`.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use anyhow::bail;
+
+use super::args::{Common, Plan, PlanFormat};
+use super::{Exit, daemon, out};
+use crate::api::client::Client;
+use crate::manifest::render::{self, Colour};
+use crate::watch::read_once;
+use crate::worker::Goal;
+use crate::worker::preview::{Action, Preview, TaskPreview};
+
+/// Shows what would be done and why.
+pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
+    let purpose = daemon::purpose(common, &args.make, Goal::Forever)?;
+    let dir = purpose.setting.maker.source.clone();
+    let state_dir = daemon::state_dir(common)?;
+    if let Some(running) = Client::of(&state_dir).find().await?
+        && running.source != dir
+    {
+        bail!(
+            "the daemon of worker {} watches {}, not {dir}: name that directory, or another --worker",
+            common.worker,
+            running.source,
+        );
+    }
+    let reader = daemon::reader(&dir, &purpose.setting.policy);
+    let options = daemon::watching(&dir);
+    let (snapshot_in, snapshot_out) = daemon::snapshots();
+    let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
+    snapshot_in.send_replace(Arc::new(snapshot));
+    let preview = daemon::looker(common, purpose, snapshot_out).await?.preview().await;
+    match args.output {
+        PlanFormat::Text => out::data(&text(&preview))?,
+        PlanFormat::Json => out::line(&serde_json::to_string_pretty(&preview)?)?,
+    };
+    Ok(exit(&preview, args.detailed_exitcode))
+}
+
+fn exit(preview: &Preview, detailed: bool) -> Exit {
+    let blocked = preview.source_unavailable.is_some()
+        || preview.engine_unavailable.is_some()
+        || preview.source_changed.is_some()
+        || preview.prune_held.is_some()
+        || !preview.problems.is_empty();
+    if blocked {
+        Exit::Failed
+    } else if detailed && preview.has_actions() {
+        Exit::Pending
+    } else {
+        Exit::Ok
+    }
+}
+
+/// As people read it.
+fn text(preview: &Preview) -> String {
+    let mut text = String::new();
+    let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
+    text.push_str(&render::people(&preview.problems, colour));
+    if !preview.problems.is_empty() {
+        text.push('\n');
+    }
+    for (what, why) in [
+        ("the source can't be read, so nothing would be done", &preview.source_unavailable),
+        ("the engine can't be asked, so nothing would be done", &preview.engine_unavailable),
+    ] {
+        if let Some(why) = why {
+            line(&mut text, &format!("{what}: {why}"));
+        }
+    }
+    if let Some(source) = &preview.source_changed {
+        line(
+            &mut text,
+            &format!(
+                "nothing would be done: containers of this worker were made from {source} (evenkeel approve source)"
+            ),
+        );
+    }
+    if let Some(held) = &preview.prune_held {
+        line(&mut text, &format!("held: {}", held.why));
+        for task in &held.tasks {
+            line(&mut text, &format!("  {task} would go"));
+        }
+    }
+    for task in &preview.tasks {
+        of_task(&mut text, task);
+    }
+    let actions: usize = preview.tasks.iter().map(|task| task.actions.len()).sum();
+    let kept = preview.tasks.iter().filter(|task| task.actions.is_empty()).count();
+    line(&mut text, &format!("{actions} to do, {kept} tasks as they are"));
+    text
+}
+
+fn of_task(text: &mut String, task: &TaskPreview) {
+    for action in &task.actions {
+        of_action(text, task, action);
+    }
+    for waiting in &task.waiting_for {
+        line(text, &format!("  {}: waits for {waiting}", task.name));
+    }
+}
+
+fn of_action(text: &mut String, task: &TaskPreview, action: &Action) {
+    let Action { verb, slot, attempt, .. } = action;
+    let name = &task.name;
+    let what = match (action.replaces, &action.stop_first) {
+        (None, _) => format!("{verb} {name} {slot}.{attempt}"),
+        (Some(old), None) => {
+            format!(
+                "replace {name} {slot}.{old}: start {slot}.{attempt} first, then stop the old one"
+            )
+        }
+        (Some(old), Some(why)) => {
+            format!(
+                "replace {name} {slot}.{old}: stop it first, then start {slot}.{attempt} ({why})"
+            )
+        }
+    };
+    line(text, &what);
+    if action.fields.is_empty() {
+        line(text, &format!("    {} ({})", action.message, task.place));
+    }
+    for field in &action.fields {
+        line(text, &format!("    {field} ({})", task.place));
+    }
+}
+
+/// Text from files and the engine is shown, never obeyed.
+fn line(text: &mut String, what: &str) {
+    let shown: String = what
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
+        .collect();
+    // Writing to a text can't fail.
+    let _written = writeln!(text, "{shown}");
+}
