@@ -198,8 +198,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         match found {
             Ok(again) => {
                 self.unwatch_all_but(entered);
-                let changes = self.scanner.take_changes();
-                self.publisher.read(changes);
+                self.say_changes();
                 if again {
                     self.want_whole(Trust::Found);
                 }
@@ -283,7 +282,6 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
     }
 
     fn react_to(&mut self, path: &str, sign: Sign) {
-        let moved = matches!(sign, Sign::Complete | Sign::Replaced);
         let mut names = path.split('/').map(|part| names::judge(part.as_bytes()));
         let never = names.clone().any(|name| name == Name::Never);
         if never || names.next_back() != Some(Name::Manifest) {
@@ -294,7 +292,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
             } else {
                 self.scanner.is_more_than_a_file(path)
             };
-            if moved && concerns {
+            if sign != Sign::Written && concerns {
                 self.want_whole(Trust::Swapped);
             }
             return;
@@ -325,7 +323,16 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
             (health.reads, health.parsed) = counts;
             before != counts
         });
+        self.say_changes();
+    }
+
+    fn say_changes(&mut self) {
         let changes = self.scanner.take_changes();
+        if changes.values().any(Option::is_none) {
+            // Somebody may be about to take it for deleted: before that it is looked for again.
+            let soon = self.earliest_whole.max(Instant::now() + self.options.settle);
+            self.next_whole.0 = self.next_whole.0.min(soon);
+        }
         self.publisher.read(changes);
     }
 

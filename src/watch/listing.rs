@@ -41,11 +41,12 @@ pub(super) fn list(
     skip: &BTreeSet<String>,
     entering: &mut dyn FnMut(&str),
 ) -> Result<Listing, Refusal> {
-    let mut walk = Walk { tree, skip, entering, listing: Listing::default(), links: Vec::new() };
+    let mut walk =
+        Walk { tree, skip, entering, listing: Listing::default(), links: BTreeSet::new() };
     walk.enter("")?;
     // Directories that are reached by links come last: each one is listed once, and where it is
     // in the source itself, under its own name.
-    while let Some(path) = walk.links.pop() {
+    while let Some(path) = walk.links.pop_first() {
         walk.follow(&path);
     }
     Ok(walk.listing)
@@ -57,7 +58,7 @@ struct Walk<'a> {
     entering: &'a mut dyn FnMut(&str),
     listing: Listing,
     /// Links that are no manifests by their names, and may lead to directories.
-    links: Vec<String>,
+    links: BTreeSet<String>,
 }
 
 impl Walk<'_> {
@@ -98,7 +99,9 @@ impl Walk<'_> {
                 self.listing.links |= kind == Kind::Link;
                 self.listing.files.insert(path, kind == Kind::Link);
             }
-            (_, Kind::Link) => self.links.push(path),
+            (_, Kind::Link) => {
+                self.links.insert(path);
+            }
             _ => match self.enter(&path) {
                 // It went away meanwhile.
                 Ok(()) | Err(Refusal::Absent) => {}

@@ -131,8 +131,10 @@ impl<'a> Look<'a> {
             None => first_task().or_else(|| claims.first()),
             Some(holder) => Some(holder),
         };
-        let held_by = speaker.map_or_else(|| wanted.place.clone(), Claim::place);
-        refuse_others(name, claims, speaker, &held_by, problems);
+        if claims.len() > 1 || speaker.is_none() {
+            let held_by = speaker.map_or_else(|| wanted.place.clone(), Claim::place);
+            refuse_others(name, claims, speaker, &held_by, problems);
+        }
         match speaker {
             None => Speaker::Nobody,
             Some(claim) => match claim.content {

@@ -220,6 +220,10 @@ impl Desired {
     /// Remembers how many documents of others each file has. A file that lost a task keeps its
     /// count while that is held: the document that became somebody else's may be that task.
     fn count_foreign(&mut self, look: &Look<'_>, absent: &BTreeSet<TaskName>) {
+        if look.foreign_counts().next().is_none() {
+            self.memory.foreign.clear();
+            return;
+        }
         let mut held = BTreeSet::new();
         for (name, wanted) in &self.tasks {
             if wanted.presence == Presence::There

@@ -198,3 +198,15 @@ async fn a_refused_file_must_not_be_read_over_and_over() {
     assert!(watching.health.borrow().reads < 20, "{:?}", watching.health.borrow());
     watching.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_vanished_must_be_looked_for_again_before_long() {
+    let mut watching = Watching::start(|_| {}, |options| options.rescan = NEVER);
+    watching.until(&[]).await;
+    watching.write("a.yaml", "one");
+    watching.until(&["a.yaml: one"]).await;
+    fs::remove_file(watching.path("a.yaml")).unwrap();
+    watching.until(&[]).await;
+    watching.listed_again(1).await;
+    watching.end().await;
+}
