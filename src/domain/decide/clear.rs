@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::retire::grace;
 use crate::domain::container::Status;
 use crate::domain::instance::Instance;
-use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::plan::{Plan, Reason, Step, Waiting};
+use crate::domain::task::RestartPolicy;
 use crate::domain::world::{Seen, World};
 
 /// How many ended runs of a job are kept in a slot.
@@ -25,7 +26,12 @@ pub fn clear(world: &World, plan: &mut Plan) {
         if is_kept {
             *count += 1;
         }
-        clear_one(world, plan, instance, is_kept);
+        // That something has run which runs at most once is never forgotten.
+        let is_known = task.restart_policy == RestartPolicy::Never
+            && of_task
+            && instance.start_sent
+            && *world.seen(instance.seat) == Seen::Absent;
+        clear_one(world, plan, instance, is_kept || is_known);
     }
 }
 
@@ -48,7 +54,12 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
     if let Some(trouble) = world.record.troubles.get(&seat)
         && world.now.mono < trouble.retry_at()
     {
-        plan.wake(trouble.retry_at());
+        plan.wait(Waiting::Retry {
+            seat,
+            message: trouble.message.clone(),
+            not_ours: false,
+            at: trouble.retry_at(),
+        });
         return;
     }
     match world.seen(seat) {

@@ -49,6 +49,9 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
 fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
     let revision = target.revision.number;
     let seat = next_seat(world, slot);
+    if target.task.restart_policy == RestartPolicy::Never && has_run(world, target.task, slot) {
+        return;
+    }
     let Some(last) = last_ended(world, slot) else {
         plan.step(seat, Step::Begin { revision, failures: 0 }, Reason::Wanted);
         return;
@@ -62,6 +65,18 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
     if let Verdict::Again(failures) = verdict(target.task, last) {
         begin_again(world, plan, (seat, revision, failures), why_again(last));
     }
+}
+
+/// Whether something may have run in a slot that was made of the same, however long ago.
+fn has_run(world: &World, task: &Task, slot: u16) -> bool {
+    let uid = world.record.head.uid;
+    world.record.instances.values().any(|it| {
+        it.seat.slot == slot
+            && it.uid == uid
+            && it.start_sent
+            && it.fingerprint.matches(task)
+            && it.reason != Some(EndReason::Cancelled)
+    })
 }
 
 /// What becomes of a job's slot whose last instance is `last`.

@@ -99,8 +99,7 @@ fn rank(instance: &Instance) -> (bool, bool, u32) {
 }
 
 fn budget(world: &World, task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
-    let surging =
-        slots.values().filter(|slot| !slot.fresh.is_empty() && !slot.stale.is_empty()).count();
+    let surging = slots.values().filter(|slot| slot.fresh.len() + slot.stale.len() > 1).count();
     let down = slots.values().filter(|slot| !slot.is_up(world, task)).count();
     let most_down = match task.update.strategy {
         Strategy::Recreate => slots.len(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::service::failures_after;
+use crate::domain::blueprint::task_of;
 use crate::domain::exclusive;
 use crate::domain::instance::{EndReason, Instance};
 use crate::domain::name::WorkerName;
@@ -48,7 +49,10 @@ pub fn choose(record: &Record) -> Choice<'_> {
         Some(refusal) if refusal.generation == head.generation => {
             let good = last_ready(record, refusal.revision);
             Choice::Use(match good {
-                Some(revision) => Target { revision, task: &revision.task, refusal: Some(refusal) },
+                Some(revision) => {
+                    let task = task_of(record, revision);
+                    Target { revision, task, refusal: Some(refusal) }
+                }
                 None => Target { revision: newest, task: &head.task, refusal: None },
             })
         }

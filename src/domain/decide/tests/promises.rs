@@ -1,13 +1,15 @@
 //! What holds after every look of every story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use crate::domain::container::Identity;
-use crate::domain::instance::{InstanceId, Seat, Uid};
+use crate::domain::fingerprint::Fingerprint;
+use crate::domain::instance::{ContainerId, InstanceId, Seat, Uid};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::plan::{Plan, Step, Waiting};
-use crate::domain::task::Task;
+use crate::domain::task::{RestartPolicy, Strategy, Task};
+use crate::domain::time::Timestamp;
 use crate::domain::world::World;
 
 /// What has been promised so far.
@@ -17,6 +19,8 @@ pub struct Promises {
     surge: BTreeMap<TaskName, usize>,
     /// Which instance a container was made for at a seat.
     made: BTreeMap<(Uid, Seat), InstanceId>,
+    /// Each run of what runs at most once: its container and when it began.
+    runs: BTreeMap<(Uid, u16, Fingerprint), BTreeSet<(ContainerId, Timestamp)>>,
     /// How often a start was sent to a container.
     pub starts: BTreeMap<Seat, u32>,
 }
@@ -25,7 +29,14 @@ impl Promises {
     /// A version of a task was accepted.
     pub fn accepted(&mut self, task: &Task) {
         let most = self.surge.entry(task.name.clone()).or_default();
-        *most = (*most).max(usize::from(task.update.max_surge));
+        let beside = !task.is_job() && task.update.strategy == Strategy::Rolling;
+        *most = (*most).max(usize::from(task.update.max_surge) * usize::from(beside));
+    }
+
+    /// The DB is lost: only what is found on the engine is known.
+    pub fn lose_db(&mut self) {
+        self.made.clear();
+        self.runs.clear();
     }
 
     /// Checks a plan against the world it was made from.
@@ -64,7 +75,7 @@ impl Promises {
     }
 
     /// Checks what runs.
-    pub fn hold(&self, engine: &Engine, worker: &WorkerName) {
+    pub fn hold(&mut self, engine: &Engine, worker: &WorkerName) {
         let mut slots: BTreeMap<(TaskName, u16), usize> = BTreeMap::new();
         for held in engine.running() {
             let who = Identity::from_labels(&held.container.labels).expect("ours");
@@ -75,6 +86,17 @@ impl Promises {
             assert!(doubled.count() <= *surge, "{slots:?} run, a surge of {surge} is allowed");
         }
         assert!(slots.values().all(|count| *count <= 2), "{slots:?} run");
+        for held in engine.containers.values() {
+            let who = Identity::from_labels(&held.container.labels).expect("ours");
+            let started = held.container.details.as_ref().and_then(|it| it.started_at);
+            let task: Task = serde_json::from_str(&who.spec).expect("a task");
+            if let (Some(started), RestartPolicy::Never) = (started, task.restart_policy) {
+                let key = (who.uid, who.seat.slot, who.fingerprint);
+                let runs = self.runs.entry(key).or_default();
+                runs.insert((held.container.id.clone(), started));
+                assert!(runs.len() <= 1, "{} ran more than once: {runs:?}", who.seat);
+            }
+        }
         let mut writers: BTreeMap<String, String> = BTreeMap::new();
         for (mount, container) in engine.written(worker) {
             if let Some(other) = writers.insert(mount.clone(), container.clone()) {

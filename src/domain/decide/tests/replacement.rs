@@ -127,7 +127,7 @@ fn what_its_containers_are_not_made_of_must_replace_nothing() {
         task.update.max_surge = 3;
         task.annotations.insert("owner".into(), "me".into());
     });
-    assert_eq!(play.run(), "\n");
+    assert_eq!(play.run(), "");
     play.edit(|task| task.template.resources.limits.memory = Some(64 << 20));
     expect![[r#"
         1534s update 0.1: resources.limits.memory is none, wanted 67108864

@@ -1,0 +1,260 @@
+//! What the worker does of a play: look, decide, write down, do.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::engine::Engine;
+use super::play::Play;
+use super::tasks::secs;
+use crate::domain::blueprint::blueprint;
+use crate::domain::container::{Container, Identity, Status, container_name, network_name};
+use crate::domain::decide::decide;
+use crate::domain::decide::target::{self, Choice};
+use crate::domain::desired::Presence;
+use crate::domain::enact::enact;
+use crate::domain::exclusive;
+use crate::domain::instance::{InstanceId, Seat};
+use crate::domain::name::TaskName;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::{Plan, Planned, Step};
+use crate::domain::record::Record;
+use crate::domain::settle::{self, Report};
+use crate::domain::task::Task;
+use crate::domain::time::Mono;
+use crate::domain::world::{Engine as Known, PortRival, Seen, World, Writer};
+
+impl Play {
+    /// One look at a task, and what it decides is done.
+    pub fn look_at(&mut self, name: &TaskName) -> Plan {
+        let now = self.engine.time();
+        self.listed |= self.engine.up && !self.blind;
+        let known = Known {
+            unavailable: (!self.engine.up || !self.listed).then(|| "connection refused".to_owned()),
+            started_at: Some(self.engine.started_at),
+            source_changed: None,
+            reached_at: self.engine.reached_at,
+        };
+        let actor = self.actors.get_mut(name).expect("a task that is known");
+        actor.land(now.mono);
+        for (seat, report) in std::mem::take(&mut actor.reports) {
+            self.notes.extend(settle::apply(&mut actor.record, seat, report, now));
+        }
+        for (revision, outcome) in std::mem::take(&mut actor.pulled) {
+            self.notes.extend(settle::apply_pull(&mut actor.record, revision, outcome, now));
+        }
+        let mut seen = BTreeMap::new();
+        if self.engine.up && !self.blind {
+            let found = ours(&self.engine, name);
+            self.notes.extend(settle::adopt(&mut actor.record, found, &known, now));
+            seen = see(&self.engine, &actor.record);
+            self.notes.extend(settle::settle(&mut actor.record, &seen, &known, now));
+        }
+        let (rivals, writers) = self.others(name);
+        let actor = &self.actors[name];
+        let world = World {
+            now,
+            jitter: 100,
+            worker: &self.maker.worker,
+            record: &actor.record,
+            presence: actor.presence,
+            engine: &known,
+            seen,
+            in_flight: actor.flights.iter().map(|(_, seat, _)| (*seat, "stop")).collect(),
+            pulling: false,
+            network: !self.engine.networks.is_empty(),
+            volumes: self.engine.volumes.clone(),
+            port_rivals: rivals,
+            busy_ports: self.engine.taken.clone(),
+            writers,
+            restart_at: Mono::default(),
+        };
+        let plan = decide(&world);
+        self.promises.plan(&world, &plan);
+        self.act(name, &plan);
+        self.promises.hold(&self.engine, &self.maker.worker);
+        plan
+    }
+
+    fn others(&self, name: &TaskName) -> (Vec<PortRival>, Vec<Writer>) {
+        let me = &self.actors[name].record;
+        let wanted: Vec<_> = exclusive::fixed_ports(&target_of(me).template).collect();
+        let mut rivals = Vec::new();
+        let mut writers = Vec::new();
+        for (other, actor) in &self.actors {
+            let record = &actor.record;
+            let holding = || record.instances.values().filter(|it| it.is_live() && it.start_sent);
+            for instance in holding() {
+                let task = &record.revisions[&instance.revision].task;
+                writers.extend(exclusive::written(&self.maker.worker, task).map(
+                    |(mount, shared)| Writer {
+                        mount,
+                        task: other.clone(),
+                        seat: instance.seat,
+                        shared,
+                    },
+                ));
+            }
+            if other == name {
+                continue;
+            }
+            let task = target_of(record);
+            for mine in &wanted {
+                let meets = |task: &Task| {
+                    exclusive::fixed_ports(&task.template)
+                        .any(|theirs| exclusive::ports_meet(*mine, theirs))
+                };
+                let wants = meets(task) && !task.suspend && actor.presence != Presence::Gone;
+                let holds = holding().any(|it| meets(&record.revisions[&it.revision].task));
+                if wants || holds {
+                    rivals.push(PortRival {
+                        port: mine.1.port,
+                        task: other.clone(),
+                        place: record.head.place.clone(),
+                        holds,
+                        wants,
+                    });
+                }
+            }
+        }
+        (rivals, writers)
+    }
+
+    fn act(&mut self, name: &TaskName, plan: &Plan) {
+        let now = self.engine.time();
+        let minted = &mut self.minted;
+        let mint = || {
+            *minted += 1;
+            InstanceId(Uuid::from_u128(*minted))
+        };
+        let actor = self.actors.get_mut(name).expect("a task that is known");
+        self.notes.extend(enact(&mut actor.record, plan, mint, now));
+        actor.plan = plan.clone();
+        let second = now.mono.0.as_secs();
+        let prefix = if self.actors.len() > 1 { format!("{} ", name.name) } else { String::new() };
+        let failure = plan
+            .refuse
+            .iter()
+            .map(|it| format!("refuse revision {}: {}: {}", it.revision, it.reason, it.message));
+        let ready = plan.ready.iter().map(|revision| format!("revision {revision} is ready"));
+        let pull = plan.pull.iter().map(|pull| format!("pull {}", pull.image));
+        let steps = plan.steps.iter().map(ToString::to_string);
+        let lines = failure.chain(ready).chain(pull).chain(steps);
+        self.log.extend(lines.map(|line| format!("{second}s {prefix}{line}")));
+        if plan.vanished {
+            self.log.push(format!("{second}s {prefix}vanished"));
+            self.actors.remove(name);
+            return;
+        }
+        if let Some(pull) = &plan.pull {
+            let outcome = self.engine.pull(pull.image.as_str());
+            self.actors.get_mut(name).unwrap().pulled.push((pull.revision, outcome));
+        }
+        for planned in &plan.steps {
+            let Some(report) = self.perform(name, planned) else { continue };
+            let actor = self.actors.get_mut(name).unwrap();
+            if matches!(planned.step, Step::Stop(..)) && !self.engine.slow_stops.is_zero() {
+                let at = now.mono + self.engine.slow_stops;
+                actor.flights.push((at, planned.seat, report));
+            } else {
+                actor.reports.push((planned.seat, report));
+            }
+        }
+    }
+
+    /// Does a step on the engine.
+    fn perform(&mut self, name: &TaskName, planned: &Planned) -> Option<Report> {
+        if !planned.step.is_effect() {
+            return None;
+        }
+        let lost = || Outcome::Unknown("the answer was lost".to_owned());
+        let losing = self.lose > 0;
+        self.lose = self.lose.saturating_sub(1);
+        let is_done = !losing || self.lose.is_multiple_of(2);
+        if let (Step::Start(id), false) = (&planned.step, is_done) {
+            // It is done all the same, when nobody waits for it any more.
+            self.engine.late_starts.push((self.engine.now + secs(5), id.clone()));
+        }
+        let record = &self.actors[name].record;
+        let instance = &record.instances[&planned.seat];
+        let network = network_name(&self.maker.worker, &name.namespace);
+        if let Step::Create = planned.step {
+            let spec = blueprint(&self.maker, record, instance).expect("an image is known");
+            let outcome = is_done.then(|| self.engine.create(&spec));
+            let outcome = outcome.filter(|_| !losing);
+            let lost = || Outcome::Unknown("the answer was lost".to_owned());
+            let outcome = outcome.unwrap_or_else(lost);
+            return Some(Report::Created(outcome));
+        }
+        let engine = &mut self.engine;
+        let outcome = match &planned.step {
+            _ if !is_done => lost(),
+            Step::MakeNetwork => {
+                engine.networks.insert(network);
+                Outcome::Done(())
+            }
+            Step::MakeVolume(volume) => {
+                engine.volumes.insert(volume.clone());
+                Outcome::Done(())
+            }
+            Step::Start(id) => engine.start(id, Some(network)),
+            Step::Stop(id, _) => engine.stop(id),
+            Step::Remove(id) => engine.remove(id),
+            Step::Unpause(id) => engine.change(id, |it| {
+                it.status = Status::Running;
+            }),
+            Step::Rename(id) => {
+                let name = container_name(&self.maker.worker, name, planned.seat);
+                engine.change(id, |it| it.name = name)
+            }
+            Step::Update(id, resources) => engine.change(id, |it| {
+                let limits = &mut it.details.get_or_insert_default().limits;
+                limits.memory = resources.limits.memory.or(limits.memory);
+                limits.nano_cpus = resources.limits.nano_cpus.or(limits.nano_cpus);
+                limits.pids = resources.limits.pids.or(limits.pids);
+            }),
+            Step::Connect(id) => engine.change(id, |it| {
+                it.details.get_or_insert_default().networks.insert(network);
+            }),
+            Step::Begin { .. } | Step::Drop | Step::Cancel | Step::Forget | Step::Create => {
+                unreachable!("no effect, or done above")
+            }
+        };
+        let outcome = if losing { lost() } else { outcome };
+        Some(match &planned.step {
+            Step::Start(_) => Report::Started(outcome),
+            other => Report::Other(other.name(), outcome),
+        })
+    }
+}
+
+fn target_of(record: &Record) -> &Task {
+    match target::choose(record) {
+        Choice::Use(target) => target.task,
+        Choice::Revise => &record.head.task,
+    }
+}
+
+fn ours(engine: &Engine, name: &TaskName) -> Vec<(Identity, Container)> {
+    let all = engine.containers.values().map(|held| &held.container);
+    all.filter_map(|it| Identity::from_labels(&it.labels).map(|who| (who, it.clone())))
+        .filter(|(who, _)| who.task == *name)
+        .collect()
+}
+
+/// What the engine says of each instance's container: looked for by id, else by name.
+fn see(engine: &Engine, record: &Record) -> BTreeMap<Seat, Seen> {
+    let find = |seat: Seat| {
+        let instance = &record.instances[&seat];
+        let held = match &instance.container {
+            Some(id) => engine.containers.get(id),
+            None => engine.containers.values().find(|held| {
+                let who = Identity::from_labels(&held.container.labels);
+                who.is_some_and(|who| who.instance == instance.id)
+            }),
+        };
+        held.map_or(Seen::Absent, |held| Seen::Present(Arc::new(held.container.clone())))
+    };
+    record.instances.keys().map(|seat| (*seat, find(*seat))).collect()
+}
