@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ApprovePrune, ApproveSource, Numbered, Problem};
+use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::name::TaskName;
+use crate::domain::record::Record;
 use crate::domain::status::TaskStatus;
 use crate::http::{HttpError, over_unix};
 use crate::worker::command::Overview;
@@ -71,6 +72,15 @@ impl Client {
     /// If there is no answer.
     pub async fn tasks(&self) -> Result<Vec<TaskStatus>, ClientError> {
         self.get(super::TASKS).await
+    }
+
+    /// What is written down of its tasks.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn records(&self) -> Result<Vec<Record>, ClientError> {
+        let bodies: Vec<RecordBody> = self.get(super::RECORDS).await?;
+        Ok(bodies.into_iter().map(Record::from).collect())
     }
 
     /// The last events, of one task or of all.

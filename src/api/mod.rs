@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
+use crate::domain::instance::Instance;
 use crate::domain::name::TaskName;
+use crate::domain::record::{Head, Record, Revision};
+use crate::domain::time::Mono;
 
 /// Where the worker listens, in its state directory.
 #[must_use]
@@ -23,6 +26,8 @@ pub fn socket(state_dir: &Path) -> PathBuf {
 pub const WORKER: &str = "/v1/worker";
 /// `GET`: a list of [`crate::domain::status::TaskStatus`].
 pub const TASKS: &str = "/v1/tasks";
+/// `GET`: a list of [`RecordBody`]: what is written down of its tasks.
+pub const RECORDS: &str = "/v1/records";
 /// `GET`: a list of [`Numbered`] events, the last of them. `?task=NAMESPACE/NAME&limit=N`.
 pub const EVENTS: &str = "/v1/events";
 /// `POST` [`ApprovePrune`].
@@ -31,6 +36,36 @@ pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 pub const APPROVE_SOURCE: &str = "/v1/approve/source";
 /// `POST`: remove everything but volumes, and end.
 pub const DOWN: &str = "/v1/down";
+
+/// What is written down of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordBody {
+    /// Who it is and what was accepted last.
+    pub head: Head,
+    /// What rollouts were made from.
+    pub revisions: Vec<Revision>,
+    /// Its instances.
+    pub instances: Vec<Instance>,
+}
+
+impl From<Record> for RecordBody {
+    fn from(record: Record) -> Self {
+        Self {
+            head: record.head,
+            revisions: record.revisions.into_values().collect(),
+            instances: record.instances.into_values().collect(),
+        }
+    }
+}
+
+impl From<RecordBody> for Record {
+    fn from(body: RecordBody) -> Self {
+        let mut record = Self::accepted(body.head, Mono::default());
+        record.revisions = body.revisions.into_iter().map(|it| (it.number, it)).collect();
+        record.instances = body.instances.into_iter().map(|it| (it.seat, it)).collect();
+        record
+    }
+}
 
 /// Let exactly these tasks go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

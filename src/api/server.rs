@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem};
+use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem, RecordBody};
 use crate::db::{Db, EventQuery};
 use crate::worker::command::Command;
 
@@ -68,6 +68,7 @@ pub async fn serve(
     let router = Router::new()
         .route(super::WORKER, get(worker))
         .route(super::TASKS, get(tasks))
+        .route(super::RECORDS, get(records))
         .route(super::EVENTS, get(events))
         .route(super::APPROVE_PRUNE, post(approve_prune))
         .route(super::APPROVE_SOURCE, post(approve_source))
@@ -115,6 +116,11 @@ async fn worker(State(shared): State<Shared>) -> Result<Json<impl Serialize>, Re
 
 async fn tasks(State(shared): State<Shared>) -> Result<Json<impl Serialize>, Refused> {
     shared.ask(Command::Tasks).await.map(Json)
+}
+
+async fn records(State(shared): State<Shared>) -> Result<Json<Vec<RecordBody>>, Refused> {
+    let records = shared.ask(Command::Records).await?;
+    Ok(Json(records.into_iter().map(RecordBody::from).collect()))
 }
 
 async fn events(

@@ -1,5 +1,6 @@
 //! A worker with all that it takes: its state, its engine, its source.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
 use super::args::{Common, Make};
+use crate::api::client::{Client, ClientError};
 use crate::db::{Db, Opened};
 use crate::domain::blueprint::Maker;
 use crate::domain::desired::Rules;
@@ -82,9 +84,10 @@ pub fn reader(source: &str, policy: &Policy) -> impl Fn(&str, &[u8]) -> FileStat
     }
 }
 
-/// How a source is watched.
-pub fn watching(source: &str) -> Options {
+/// How a source is watched; nothing beneath `host_paths` is a manifest.
+pub fn watching(source: &str, host_paths: &watch::Sender<BTreeSet<String>>) -> Options {
     let mut options = Options::new(source);
+    options.host_paths = host_paths.subscribe();
     options.max_file_bytes = manifest::MAX_FILE_BYTES;
     options
 }
@@ -126,7 +129,7 @@ pub fn purpose(common: &Common, make: &Make, goal: Goal) -> anyhow::Result<Purpo
 pub async fn ready(
     common: &Common,
     purpose: Purpose,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    channels: (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<String>>),
 ) -> anyhow::Result<Ready> {
     let Purpose { setting, rules, goal } = purpose;
     let dir = state_dir(common)?;
@@ -137,24 +140,35 @@ pub async fn ready(
     };
     let opened = Db::open(&dir).await?;
     let db = opened.db.clone();
-    let worker = worker(common, Purpose { setting, rules, goal }, snapshots, opened)?;
+    let worker = worker(common, Purpose { setting, rules, goal }, channels, opened)?;
     Ok(Ready { worker, db, _locks: (state, source) })
 }
 
-/// A worker that only looks: it takes no lock, and what it knows can't be written.
+/// A worker that only looks: it takes no lock, and what it knows can't be written. What is known
+/// is asked of the daemon, if one runs, else read from its state.
 pub async fn looker(
     common: &Common,
     purpose: Purpose,
     snapshots: watch::Receiver<Arc<Snapshot>>,
 ) -> anyhow::Result<Worker<Docker>> {
-    let opened = Db::open_read_only(&state_dir(common)?).await?;
-    worker(common, purpose, snapshots, opened)
+    let dir = state_dir(common)?;
+    let opened = match Client::of(&dir).records().await {
+        Ok(records) => {
+            // The daemon has the file open: not even a copy of it can be relied on.
+            let mut none = Db::open_read_only(&dir.join("none")).await?;
+            none.stored.records = records;
+            none
+        }
+        Err(ClientError::NoDaemon(_)) => Db::open_read_only(&dir).await?,
+        Err(error) => return Err(error.into()),
+    };
+    worker(common, purpose, (snapshots, watch::Sender::default()), opened)
 }
 
 fn worker(
     common: &Common,
     purpose: Purpose,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    (snapshots, host_paths): (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<String>>),
     opened: Opened,
 ) -> anyhow::Result<Worker<Docker>> {
     let Purpose { setting, rules, goal } = purpose;
@@ -165,6 +179,7 @@ fn worker(
         runtime: Arc::new(docker(common)?),
         local_engine,
         snapshots,
+        host_paths,
         opened,
         goal,
         queue_metrics: Arc::new(QueueMetrics::default()),

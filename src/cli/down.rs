@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Down};
@@ -68,7 +68,7 @@ async fn alone(common: &Common) -> anyhow::Result<Exit> {
     };
     let purpose = Purpose { setting, rules: Rules::default(), goal: Goal::Down };
     let (_none, snapshots) = daemon::snapshots();
-    let ready = daemon::ready(common, purpose, snapshots).await?;
+    let ready = daemon::ready(common, purpose, (snapshots, watch::Sender::default())).await?;
     let (_questions, commands) = mpsc::channel(1);
     let stop = CancellationToken::new();
     Ok(match ready.worker.run(Inputs { commands, stop }).await {

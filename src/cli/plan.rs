@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use anyhow::bail;
+use tokio::sync::watch;
 
 use super::args::{Common, Plan, PlanFormat};
 use super::{Exit, daemon, out};
@@ -29,7 +30,8 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
         );
     }
     let reader = daemon::reader(&dir, &purpose.setting.policy);
-    let options = daemon::watching(&dir);
+    let host_paths = watch::Sender::default();
+    let options = daemon::watching(&dir, &host_paths);
     let (snapshot_in, snapshot_out) = daemon::snapshots();
     let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
     snapshot_in.send_replace(Arc::new(snapshot));

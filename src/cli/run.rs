@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -11,6 +11,7 @@ use super::args::{Common, Run};
 use super::{Exit, daemon, out};
 use crate::api::{self, server};
 use crate::watch::{self as source, WatchHealth};
+use crate::worker::command::Command;
 use crate::worker::{Goal, Inputs};
 
 /// How many questions wait for the worker at most.
@@ -23,7 +24,9 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let policy = purpose.setting.policy.clone();
     let state_dir = daemon::state_dir(common)?;
     let (snapshot_in, snapshot_out) = daemon::snapshots();
-    let ready = daemon::ready(common, purpose, snapshot_out).await?;
+    let host_paths = watch::Sender::default();
+    let watched = daemon::watching(&dir, &host_paths);
+    let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
     let listener = server::listen(&api::socket(&state_dir))?;
     out::say(&format!(
         "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",
@@ -33,13 +36,9 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let (commands_in, commands) = mpsc::channel(QUESTIONS);
     let (health_in, health) = watch::channel(WatchHealth::default());
-    let watching = source::watch(
-        daemon::watching(&dir),
-        daemon::reader(&dir, &policy),
-        snapshot_in,
-        health_in,
-        stop.clone(),
-    );
+    let watching =
+        source::watch(watched, daemon::reader(&dir, &policy), snapshot_in, health_in, stop.clone());
+    let commands_watchdog = commands_in.clone();
     let serving = server::serve(listener, commands_in, ready.db.clone(), stop.clone());
     let (worker, stopped) = (ready.worker, stop.clone());
     let working = async move {
@@ -55,6 +54,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             unasked(serving, &stop, "the API"),
             signals(&stop),
             tell_health(health, &stop),
+            feed_watchdog(commands_watchdog, &stop),
         )
     };
     let ended = Box::pin(all).await;
@@ -111,6 +111,27 @@ async fn tell_health(
                 info!("the source is watched by events again");
             }
             degraded = now;
+        }
+    }
+}
+
+/// Tells systemd that the worker still answers, as often as it wants to hear it.
+async fn feed_watchdog(
+    commands: mpsc::Sender<Command>,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(every) = sd_notify::watchdog_enabled() else {
+        stop.cancelled().await;
+        return Ok(());
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(every / 3) => {}
+        }
+        let (reply, answer) = oneshot::channel();
+        if commands.send(Command::Ping(reply)).await.is_ok() && answer.await.is_ok() {
+            notify(&[NotifyState::Watchdog]);
         }
     }
 }

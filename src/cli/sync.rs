@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Sync};
@@ -16,8 +16,9 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let dir = purpose.setting.maker.source.clone();
     let reader = daemon::reader(&dir, &purpose.setting.policy);
     let (snapshot_in, snapshot_out) = daemon::snapshots();
-    let ready = daemon::ready(common, purpose, snapshot_out).await?;
-    let options = daemon::watching(&dir);
+    let host_paths = watch::Sender::default();
+    let options = daemon::watching(&dir, &host_paths);
+    let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
     let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
     snapshot_in.send_replace(Arc::new(snapshot));
     let (_questions, commands) = mpsc::channel(1);

@@ -10,16 +10,21 @@ use super::{Goal, Worker};
 use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::name::TaskName;
+use crate::domain::record::Record;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
 use crate::runtime::Runtime;
 
 /// What is asked, and where the answer goes.
 pub enum Command {
+    /// Whether it still answers.
+    Ping(oneshot::Sender<()>),
     /// How the worker itself is.
     Overview(oneshot::Sender<Overview>),
     /// How its tasks are.
     Tasks(oneshot::Sender<Vec<TaskStatus>>),
+    /// What is written down of its tasks.
+    Records(oneshot::Sender<Vec<Record>>),
     /// Let exactly these tasks go, which are held.
     ApprovePrune(BTreeSet<TaskName>, oneshot::Sender<Result<(), String>>),
     /// Take what was made from this source directory as ours.
@@ -95,10 +100,14 @@ impl<R: Runtime> Worker<R> {
     /// Answers. Whoever asked may have gone away meanwhile: that is no matter.
     pub(super) async fn on_command(&mut self, command: Command) {
         match command {
+            Command::Ping(reply) => {
+                let _asker_left = reply.send(());
+            }
             Command::Overview(reply) => drop(reply.send(self.overview())),
             Command::Tasks(reply) => {
                 drop(reply.send(self.statuses.values().cloned().collect()));
             }
+            Command::Records(reply) => drop(reply.send(self.records.values().cloned().collect())),
             Command::ApprovePrune(tasks, reply) => drop(reply.send(self.approve_prune(&tasks))),
             Command::ApproveSource(source, reply) => {
                 drop(reply.send(self.approve_source(source).await));

@@ -8,6 +8,7 @@ use crate::domain::instance::Instance;
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
 use crate::domain::task::Task;
+use crate::domain::template::MountSource;
 use crate::domain::world::{PortRival, Writer};
 
 /// Which tasks want or have a host port or a mount.
@@ -16,6 +17,7 @@ pub struct Index {
     ports: BTreeMap<u16, BTreeSet<TaskName>>,
     mounts: BTreeMap<String, BTreeSet<TaskName>>,
     of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<String>)>,
+    host_paths: BTreeMap<TaskName, BTreeSet<String>>,
 }
 
 impl Index {
@@ -42,6 +44,31 @@ impl Index {
                 self.of_task.insert(name.clone(), (ports, mounts));
             }
         }
+    }
+
+    /// Brings the host paths of a task up to its record. Tells all of them, over all tasks, if
+    /// that changed something.
+    pub fn update_host_paths(
+        &mut self,
+        name: &TaskName,
+        record: Option<&Record>,
+    ) -> Option<BTreeSet<String>> {
+        let mounts = record.into_iter().flat_map(forms).flat_map(|task| &task.template.mounts);
+        let paths: BTreeSet<String> = mounts
+            .filter_map(|mount| match &mount.source {
+                MountSource::HostPath { path, .. } => Some(path.clone()),
+                MountSource::Volume(_)
+                | MountSource::EngineVolume(_)
+                | MountSource::Tmpfs { .. } => None,
+            })
+            .collect();
+        let before = if paths.is_empty() {
+            self.host_paths.remove(name)
+        } else {
+            self.host_paths.insert(name.clone(), paths.clone())
+        };
+        let changed = before.unwrap_or_default() != paths;
+        changed.then(|| self.host_paths.values().flatten().cloned().collect())
     }
 
     /// The other tasks that want or have a host port or a mount of this one.

@@ -1,6 +1,8 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{debug, error, warn};
 use uuid::Uuid;
@@ -9,20 +11,24 @@ use super::report::tell;
 use super::steps::{Call, Done, perform};
 use super::{Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
-use crate::domain::blueprint::{blueprint, network_of};
+use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::decide::decide;
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::{Event, Note};
-use crate::domain::instance::{ContainerId, EndReason, InstanceId};
+use crate::domain::instance::{ContainerId, EndReason, Instance, InstanceId};
 use crate::domain::name::{Label, TaskName};
+use crate::domain::outcome::{Cause, Rejection, Retry};
 use crate::domain::plan::{Plan, Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
 use crate::runtime::Runtime;
 use crate::worker::engine::Finished;
+
+/// How long a task is left alone after a look at it panicked, times the panics in a row.
+const PANIC_WAIT: Duration = Duration::from_secs(5);
 
 /// One look, before it is written down.
 pub(super) struct Looked {
@@ -46,7 +52,7 @@ impl<R: Runtime> Worker<R> {
         }
         let mut looks = Vec::with_capacity(names.len());
         for name in &names {
-            if let Some(looked) = self.look(name) {
+            if let Some(looked) = self.look_safely(name) {
                 // The next look of the same batch sees what this one means to do.
                 self.records.insert(name.clone(), looked.record.clone());
                 looks.push(looked);
@@ -111,6 +117,25 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
+    /// One look at a task. A bug that one task brings to light must not stop the others: it is
+    /// logged, and the task is looked at again later.
+    fn look_safely(&mut self, name: &TaskName) -> Option<Looked> {
+        let look = AssertUnwindSafe(|| self.look(name));
+        match catch_unwind(look) {
+            Ok(looked) => {
+                self.panics.remove(name);
+                looked
+            }
+            Err(_) => {
+                let count = self.panics.entry(name.clone()).or_default();
+                *count += 1;
+                error!(task = %name, count, "a look at this task panicked: a bug of evenkeel");
+                self.queue.add_after(name.clone(), PANIC_WAIT * (*count).min(60));
+                None
+            }
+        }
+    }
+
     /// One look at a task; nothing is done yet.
     pub(super) fn look(&mut self, name: &TaskName) -> Option<Looked> {
         self.looks += 1;
@@ -152,7 +177,6 @@ impl<R: Runtime> Worker<R> {
         for event in events {
             tell(&event);
         }
-        let worker = self.setting.maker.worker.clone();
         if plan.vanished {
             self.vanish(&name);
             return;
@@ -162,7 +186,7 @@ impl<R: Runtime> Worker<R> {
         } else {
             self.going.remove(&name);
         }
-        self.index.update(&worker, &name, Some(&record));
+        self.index_record(&name, Some(&record));
         self.records.insert(name.clone(), record);
         if plan.restarts > 0 {
             self.restart_at = now.mono + RESTART_PACE;
@@ -185,6 +209,14 @@ impl<R: Runtime> Worker<R> {
         self.keep_plan(name, plan, now);
     }
 
+    /// Notes what a task wants and has, for the looks at others and for the watch.
+    pub(super) fn index_record(&mut self, name: &TaskName, record: Option<&Record>) {
+        self.index.update(&self.setting.maker.worker, name, record);
+        if let Some(paths) = self.index.update_host_paths(name, record) {
+            self.host_paths.send_replace(paths);
+        }
+    }
+
     /// Keeps what was planned, for whoever asks; those who wait for the same things look again.
     fn keep_plan(&mut self, name: TaskName, plan: Plan, now: Now) {
         let before = self.statuses.get(&name).cloned();
@@ -202,11 +234,10 @@ impl<R: Runtime> Worker<R> {
 
     /// Nothing is left of a task: it is forgotten.
     fn vanish(&mut self, name: &TaskName) {
-        let worker = self.setting.maker.worker.clone();
         for neighbour in self.index.neighbours(name) {
             self.queue.add(neighbour);
         }
-        self.index.update(&worker, name, None);
+        self.index_record(name, None);
         if let Some(record) = self.records.remove(name) {
             for id in record.instances.values().filter_map(|it| it.container.as_ref()) {
                 self.sightings.forget(id);
@@ -284,7 +315,7 @@ impl<R: Runtime> Worker<R> {
                 let volume = volume_name(&maker.worker, &namespace, &volume);
                 (Call::MakeVolume(volume, namespace), None)
             }
-            Step::Create => (Call::Create(Box::new(blueprint(maker, record, instance)?)), None),
+            Step::Create => (self.creation(record, instance)?, None),
             Step::Start(id) => (Call::Start(id.clone()), Some(id)),
             Step::Stop(id, grace) => (Call::Stop(id.clone(), grace), Some(id)),
             Step::Remove(id) => {
@@ -300,6 +331,21 @@ impl<R: Runtime> Worker<R> {
             Step::Connect(id) => {
                 (Call::Connect(id.clone(), network_of(maker, name, instance)), Some(id))
             }
+        })
+    }
+
+    /// How a container is made; refused if the policy is against what was accepted under another.
+    fn creation(&self, record: &Record, instance: &Instance) -> Option<Call> {
+        let maker = &self.setting.maker;
+        let task = task_of(record, record.revisions.get(&instance.revision)?);
+        let violations = self.setting.policy.violations(task, &maker.source);
+        Some(match violations.into_iter().next() {
+            Some(violation) => Call::Refuse(Rejection {
+                cause: Cause::Forbidden,
+                retry: Retry::Never,
+                message: format!("PolicyDenied: {}; {}", violation.message, violation.help),
+            }),
+            None => Call::Create(Box::new(blueprint(maker, record, instance)?)),
         })
     }
 

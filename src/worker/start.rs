@@ -33,6 +33,8 @@ pub struct Start<R> {
     pub local_engine: bool,
     /// What the source directory holds, from the first change on.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Where the host paths of all tasks are told: nothing beneath them is a manifest.
+    pub host_paths: watch::Sender<BTreeSet<String>>,
     /// The current-state DB.
     pub opened: Opened,
     /// Until when it runs.
@@ -45,8 +47,17 @@ impl<R: Runtime> Worker<R> {
     /// A worker that knows what was written down, and has not asked anything yet.
     #[must_use]
     pub fn open(start: Start<R>) -> Self {
-        let Start { setting, rules, runtime, local_engine, snapshots, opened, goal, queue_metrics } =
-            start;
+        let Start {
+            setting,
+            rules,
+            runtime,
+            local_engine,
+            snapshots,
+            host_paths,
+            opened,
+            goal,
+            queue_metrics,
+        } = start;
         let clock = Clock::begin();
         report(&opened);
         let approved = opened.stored.meta.get(APPROVED_SOURCES);
@@ -77,7 +88,9 @@ impl<R: Runtime> Worker<R> {
             plans: BTreeMap::new(),
             statuses: BTreeMap::new(),
             index: super::Index::default(),
+            host_paths,
             going: BTreeSet::new(),
+            panics: BTreeMap::new(),
             engine: Engine {
                 unavailable: Some("it was not asked yet".into()),
                 ..Engine::default()
@@ -101,9 +114,11 @@ impl<R: Runtime> Worker<R> {
             goal,
             looks: 0,
         };
-        for (name, record) in &worker.records {
-            worker.index.update(&worker.setting.maker.worker, name, Some(record));
-            worker.queue.add(name.clone());
+        let known: Vec<TaskName> = worker.records.keys().cloned().collect();
+        for name in known {
+            let record = worker.records.get(&name).cloned();
+            worker.index_record(&name, record.as_ref());
+            worker.queue.add(name);
         }
         worker.relisting.at = clock.now().mono + std::time::Duration::from_secs(2);
         if goal == Goal::Down {

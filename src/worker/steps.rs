@@ -11,7 +11,7 @@ use crate::domain::blueprint::Maker;
 use crate::domain::container::{ContainerSpec, NetworkAttachment, label};
 use crate::domain::instance::{ContainerId, InstanceId};
 use crate::domain::name::Label;
-use crate::domain::outcome::Outcome;
+use crate::domain::outcome::{Outcome, Rejection};
 use crate::domain::policy::Policy;
 use crate::domain::settle::Report;
 use crate::domain::subnet::Subnet;
@@ -31,6 +31,8 @@ pub enum Call {
     MakeVolume(String, Label),
     /// Make a container.
     Create(Box<ContainerSpec>),
+    /// Make none: the policy forbids it.
+    Refuse(Rejection),
     /// Start it.
     Start(ContainerId),
     /// Stop it.
@@ -87,6 +89,7 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
             Report::Other("make-volume", made)
         }
         Call::Create(spec) => Report::Created(create(&*runtime, &setting, *spec).await),
+        Call::Refuse(rejection) => Report::Created(Outcome::Rejected(rejection)),
         Call::Start(id) => Report::Started(runtime.start(&id).await),
         Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
         Call::Remove(id, failed) => {
