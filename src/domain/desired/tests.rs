@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod held;
+mod invariants;
 mod removals;
 
 use std::collections::{BTreeMap, BTreeSet};
