@@ -51,6 +51,17 @@ pub(super) struct Print {
     pub(super) length: usize,
 }
 
+/// A content that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// What it is.
+    pub(super) print: Print,
+    /// What the file system says of its file.
+    pub(super) stamp: Stamp,
+    /// Whether a link leads to it.
+    pub(super) link: bool,
+}
+
 /// A content that was taken.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -99,14 +110,15 @@ pub(super) enum Verdict {
 }
 
 impl Entry {
-    /// Judges a content. `link` is whether the path leads to it by a link.
+    /// Judges a content.
     pub(super) fn judge(
         &mut self,
-        (print, stamp, link): (Print, Stamp, bool),
+        seen: Seen,
         trust: Trust,
         clock: Clock,
         settle: Duration,
     ) -> Verdict {
+        let Seen { print, stamp, link } = seen;
         self.torn = None;
         let closed = self.closed.take();
         if let Some(taken) = self.taken.as_mut().filter(|taken| taken.print == print) {
@@ -126,8 +138,8 @@ impl Entry {
             Trust::Swapped => link && another,
             Trust::Found => false,
         };
-        let seen = self.pending.as_ref().filter(|it| it.print == print && it.stamp == stamp);
-        let since = seen.map_or(clock.now, |it| it.since);
+        let before = self.pending.as_ref().filter(|it| it.print == print && it.stamp == stamp);
+        let since = before.map_or(clock.now, |it| it.since);
         if believed || clock.now.duration_since(since) >= settle {
             self.taken = Some(Taken { print, file: stamp.id });
             self.pending = None;
@@ -214,7 +226,8 @@ mod tests {
         ) -> Verdict {
             let at = Duration::from_millis(at);
             let clock = Clock { now: self.start + at, wall: Duration::from_secs(1000) + at };
-            let seen = (Print { hash, length: 1 }, stamp(inode, changed), true);
+            let print = Print { hash, length: 1 };
+            let seen = Seen { print, stamp: stamp(inode, changed), link: true };
             let verdict = self.entry.judge(seen, trust, clock, SETTLE);
             if verdict == Verdict::Take {
                 self.entry.shown = Shown::Documents;

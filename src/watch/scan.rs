@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::entry::{Clock, Entry, Print, Shown, Trust, Verdict};
+use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict};
 use super::listing::{self, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
@@ -284,7 +284,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         }
         let hash = self.hasher.hash_one(&content.bytes);
         let print = Print { hash, length: content.bytes.len() };
-        let seen = (print, content.stamp, content.real != path);
+        let seen = Seen { print, stamp: content.stamp, link: content.real != path };
         let entry = self.entries.entry(path.to_owned()).or_default();
         match entry.judge(seen, trust, clock, self.manner.settle) {
             Verdict::Same => {}
