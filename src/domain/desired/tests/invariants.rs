@@ -7,7 +7,7 @@ use super::*;
 /// What a file of three tasks may look like.
 fn file() -> impl Strategy<Value = Option<Vec<u8>>> {
     // Tasks by number; 8 is an unreadable file, 9 a broken document, none at all an empty file.
-    let tasks = prop::collection::btree_set(0..3u8, 0..=3).prop_map(|set| Vec::from_iter(set));
+    let tasks = prop::collection::btree_set(0..3u8, 0..=3).prop_map(Vec::from_iter);
     prop_oneof![
         6 => tasks.prop_map(Some),
         2 => Just(None),
@@ -56,6 +56,9 @@ fn good(snapshot: &Snapshot) -> BTreeSet<TaskName> {
 }
 
 proptest! {
+    // A failure prints its story; nothing is written beside the sources.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
+
     #[test]
     fn no_task_goes_that_should_not(steps in prop::collection::vec(step(), 1..40)) {
         let mut story = Story::new();
