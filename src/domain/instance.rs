@@ -243,6 +243,15 @@ impl Instance {
         Ok(())
     }
 
+    /// How it ended, for people: `0.1 ended: Error, exit code 3`.
+    #[must_use]
+    pub fn told_end(&self) -> String {
+        let reason = self.reason.map_or_else(String::new, |reason| reason.to_string());
+        let code = self.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
+        let text = self.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
+        format!("{} ended: {reason}{code}{text}", self.seat)
+    }
+
     /// Whether it has not ended.
     #[must_use]
     pub fn is_live(&self) -> bool {

@@ -127,7 +127,8 @@ impl fmt::Display for Waiting {
             }
             Self::Retry { seat, message, .. } => write!(f, "the next try at {seat}: {message}"),
             Self::BackOff { seat, failures, .. } => {
-                write!(f, "back-off before {seat} after {failures} failures")
+                let plural = if *failures == 1 { "" } else { "s" };
+                write!(f, "back-off before {seat} after {failures} failure{plural}")
             }
             Self::RestartPace(_) => f.write_str("a place among the restarts after failures"),
             Self::Port { port, task, place, leaving } => {

@@ -99,11 +99,12 @@ pub fn progress(
     let most = ATTEMPTS.min(limit.saturating_add(1));
     for instance in record.instances.values().filter(|it| it.revision == revision.number) {
         if instance.reason == Some(EndReason::StartError) && instance.hopeless {
-            return failed("StartError", told(instance));
+            return failed("StartError", instance.told_end());
         }
         let counts = instance.state.is_end() && !instance.proven && is_own_end(instance);
         if counts && failures_after(target.task, instance) >= most {
-            return failed("CrashLoop", format!("{most} attempts ended: {}", told(instance)));
+            let message = format!("attempt {most} of {most}: {}", instance.told_end());
+            return failed("CrashLoop", message);
         }
     }
     let stop_first = last_ready(record, revision.number)
@@ -132,13 +133,6 @@ pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure
         }
         Progress::Failed(failure) => Some(failure),
     }
-}
-
-fn told(instance: &Instance) -> String {
-    let reason = instance.reason.map_or_else(String::new, |reason| reason.to_string());
-    let code = instance.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
-    let text = instance.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
-    format!("{} {reason}{code}{text}", instance.seat)
 }
 
 /// Whether an instance ended by itself, or could not be started.

@@ -160,9 +160,7 @@ fn moved(instance: &Instance) -> Note {
     let Some(reason) = instance.reason else {
         return Note::normal(seat, "Running", format!("instance {seat} is running"));
     };
-    let code = instance.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
-    let text = instance.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
-    let message = format!("instance {seat} ended: {reason}{code}{text}");
+    let message = format!("instance {}", instance.told_end());
     let word = match reason {
         EndReason::Exited => "Completed",
         EndReason::Stopped => "Stopped",

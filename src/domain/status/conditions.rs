@@ -94,7 +94,7 @@ fn converged(inputs: &StatusInputs) -> Finding {
         return is_not("InProgress", doing.clone());
     }
     if plan.revise || plan.refuse.is_some() || plan.vanished {
-        return is_not("InProgress", "the next look is due");
+        return is_not("InProgress", going_on(plan));
     }
     match plan.waiting.first() {
         Some(waiting) if waiting.word() == "InProgress" => {
@@ -114,6 +114,9 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
         return is_not("RolledBack", message);
     }
     let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
+    if let Some(last) = facts.slots.iter().filter(|slot| slot.given_up).find_map(|it| it.ended) {
+        return is_not("Failed", last.told_end());
+    }
     match &facts.progress {
         Progress::Failed(failure) if failure.reason == "DeadlineExceeded" => {
             is_not("DeadlineExceeded", failure.message.clone())
@@ -124,7 +127,8 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
             is("RolloutUnderWay", format!("revision {newest} is being rolled out"))
         }
         Progress::Over if is_progressing(inputs, facts) => {
-            is("RolloutUnderWay", "instances that are wanted are being started")
+            let kind = if inputs.record.head.task.is_job() { "a run" } else { "a start" };
+            is("RolloutUnderWay", format!("{kind} is under way"))
         }
         Progress::UnderWay { .. } | Progress::Over => {
             is_not("Complete", format!("revision {newest} is rolled out"))
@@ -180,9 +184,6 @@ fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, 
 /// What the end before says of a slot that has no ready instance.
 fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, String)> {
     let reason = last.reason?;
-    let code = last.exit_code.map_or_else(String::new, |code| format!(", exit code {code}"));
-    let text = last.message.as_ref().map_or_else(String::new, |text| format!(": {text}"));
-    let message = format!("{} ended: {reason}{code}{text}", last.seat);
     let word = match reason {
         EndReason::OomKilled => "OOMKilled",
         EndReason::StartError => "StartError",
@@ -195,11 +196,13 @@ fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, St
         }
         EndReason::Stopped | EndReason::Cancelled => return None,
     };
-    Some((word, message))
+    Some((word, last.told_end()))
 }
 
 fn going_on(plan: &Plan) -> String {
     let doing = super::doing(plan).into_iter().next();
     let waiting = || plan.waiting.first().map(|waiting| format!("waiting for {waiting}"));
-    doing.or_else(waiting).unwrap_or_else(|| "the next look is due".to_owned())
+    let begins = || plan.revise.then(|| "a rollout begins".to_owned());
+    let next = || "the next look is due".to_owned();
+    doing.or_else(waiting).or_else(begins).unwrap_or_else(next)
 }

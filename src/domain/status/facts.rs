@@ -127,9 +127,11 @@ fn serving_generation(record: &Record) -> Option<u64> {
 /// the failures in a row are known, and all of them where nothing else was ever tried there.
 fn restarts(record: &Record, slot: u16) -> u32 {
     let task = &record.head.task;
-    let of_form = || of_slot(record, slot).filter(|it| it.fingerprint.matches(task));
+    // What waits to be started is no restart yet.
+    let begun = || of_slot(record, slot).filter(|it| it.state != State::Pending);
+    let of_form = || begun().filter(|it| it.fingerprint.matches(task));
     let Some(newest) = of_form().next_back() else { return 0 };
-    if record.revisions.len() == 1 && of_form().count() == of_slot(record, slot).count() {
+    if record.revisions.len() == 1 && of_form().count() == begun().count() {
         return newest.seat.attempt.saturating_sub(1);
     }
     let kept = u32::try_from(of_form().count()).unwrap_or(u32::MAX);

@@ -53,7 +53,7 @@ pub fn is_progressing(inputs: &StatusInputs, facts: &Facts) -> bool {
 /// A run of a job is under way where it runs, or was begun and is not kept from going on.
 fn is_run(inputs: &StatusInputs, slot: &Slot) -> bool {
     slot.live.is_some_and(|it| it.state == State::Running)
-        || (slot.verdict != Some(Verdict::Done) && in_time(inputs, slot.live) && !troubled(inputs))
+        || (slot.verdict.is_none() && in_time(inputs, slot.live) && !troubled(inputs))
 }
 
 /// A first start is one that no failure of the same form came before.

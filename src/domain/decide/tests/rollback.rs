@@ -92,7 +92,7 @@ fn going_back_by_hand_after_a_refusal_must_never_touch_the_one_that_runs() {
         771s forget 0.2: it has ended and is not kept
         773s create 0.4: 0.3 ended: Error, exit code 1
         773s start 0.4: 0.3 ended: Error, exit code 1
-        774s refuse revision 2: CrashLoop: 3 attempts ended: 0.4 Error, exit code 1
+        774s refuse revision 2: CrashLoop: attempt 3 of 3: 0.4 ended: Error, exit code 1
         774s remove 0.3: it has ended and is not kept
         774s forget 0.3: it has ended and is not kept
     "#]]
@@ -119,7 +119,7 @@ fn going_back_by_hand_after_a_refusal_must_never_touch_the_one_that_runs() {
         2309s forget 0.5: it has ended and is not kept
         2311s create 0.7: 0.6 ended: Error, exit code 1
         2311s start 0.7: 0.6 ended: Error, exit code 1
-        2312s refuse revision 4: CrashLoop: 3 attempts ended: 0.7 Error, exit code 1
+        2312s refuse revision 4: CrashLoop: attempt 3 of 3: 0.7 ended: Error, exit code 1
         2312s remove 0.6: it has ended and is not kept
         2312s forget 0.6: it has ended and is not kept
     "#]]
@@ -138,7 +138,7 @@ fn replicas_edited_after_a_refusal_must_try_the_changed_manifest_again() {
         768s pull app:2
         768s create 0.2: image changed from "app:1" to "app:2"
         768s start 0.2: image changed from "app:1" to "app:2"
-        768s refuse revision 2: StartError: 0.2 StartError: no such program
+        768s refuse revision 2: StartError: 0.2 ended: StartError: no such program
     "#]]
     .assert_eq(&play.run());
     play.edit(|task| task.replicas = 2);
@@ -150,12 +150,12 @@ fn replicas_edited_after_a_refusal_must_try_the_changed_manifest_again() {
         1534s create 1.1: the manifest asks for it
         1534s start 0.3: image changed from "app:1" to "app:2"
         1534s start 1.1: the manifest asks for it
-        1534s refuse revision 3: StartError: 0.3 StartError: no such program
+        1534s refuse revision 3: StartError: 0.3 ended: StartError: no such program
         1534s remove 0.2: it has ended and is not kept
-        1534s begin 1.2 revision 1: revision 3 failed, back to revision 1: 0.3 StartError: no such program
+        1534s begin 1.2 revision 1: revision 3 failed, back to revision 1: 0.3 ended: StartError: no such program
         1534s forget 0.2: it has ended and is not kept
-        1534s create 1.2: revision 3 failed, back to revision 1: 0.3 StartError: no such program
-        1534s start 1.2: revision 3 failed, back to revision 1: 0.3 StartError: no such program
+        1534s create 1.2: revision 3 failed, back to revision 1: 0.3 ended: StartError: no such program
+        1534s start 1.2: revision 3 failed, back to revision 1: 0.3 ended: StartError: no such program
     "#]].assert_eq(&play.run());
     assert_eq!(play.running(), ["web.0.1".to_owned(), "web.1.2".to_owned()].into());
 }
@@ -206,19 +206,19 @@ fn a_rollout_that_fails_while_scaling_must_end_with_all_wanted_of_the_last_good_
         773s start 0.4: 0.3 ended: Error, exit code 1
         773s start 2.3: 2.2 ended: Error, exit code 1
         773s start 3.3: 3.2 ended: Error, exit code 1
-        774s refuse revision 2: CrashLoop: 3 attempts ended: 0.4 Error, exit code 1
+        774s refuse revision 2: CrashLoop: attempt 3 of 3: 0.4 ended: Error, exit code 1
         774s remove 0.3: it has ended and is not kept
         774s remove 2.2: it has ended and is not kept
-        774s begin 2.4 revision 1: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
+        774s begin 2.4 revision 1: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
         774s remove 3.2: it has ended and is not kept
-        774s begin 3.4 revision 1: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
+        774s begin 3.4 revision 1: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
         774s forget 0.3: it has ended and is not kept
         774s forget 2.2: it has ended and is not kept
-        774s create 2.4: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
+        774s create 2.4: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
         774s forget 3.2: it has ended and is not kept
-        774s create 3.4: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
-        774s start 2.4: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
-        774s start 3.4: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 1
+        774s create 3.4: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
+        774s start 2.4: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
+        774s start 3.4: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 1
     "#]].assert_eq(&play.run());
     assert_eq!(play.running().len(), 4);
 }

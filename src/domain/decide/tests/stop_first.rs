@@ -49,12 +49,12 @@ fn a_start_that_fails_after_the_old_one_was_stopped_must_bring_the_last_good_one
         768s create 0.2: image changed from "app:1" to "app:2"
         768s stop 0.1 grace 10s: 0.2 can start only after it: both write volume evenkeel.default.default.data
         768s start 0.2: image changed from "app:1" to "app:2"
-        768s refuse revision 2: StartError: 0.2 StartError: no such file or directory: /bin/ap
+        768s refuse revision 2: StartError: 0.2 ended: StartError: no such file or directory: /bin/ap
         768s remove 0.1: it has ended and is not kept
-        768s begin 0.3 revision 1: revision 2 failed, back to revision 1: 0.2 StartError: no such file or directory: /bin/ap
+        768s begin 0.3 revision 1: revision 2 failed, back to revision 1: 0.2 ended: StartError: no such file or directory: /bin/ap
         768s forget 0.1: it has ended and is not kept
-        768s create 0.3: revision 2 failed, back to revision 1: 0.2 StartError: no such file or directory: /bin/ap
-        768s start 0.3: revision 2 failed, back to revision 1: 0.2 StartError: no such file or directory: /bin/ap
+        768s create 0.3: revision 2 failed, back to revision 1: 0.2 ended: StartError: no such file or directory: /bin/ap
+        768s start 0.3: revision 2 failed, back to revision 1: 0.2 ended: StartError: no such file or directory: /bin/ap
     "#]].assert_eq(&play.run());
     assert_eq!(play.running().len(), 1);
 }
@@ -81,12 +81,12 @@ fn a_new_one_that_crashes_must_be_given_three_attempts_before_the_last_good_one_
         771s forget 0.2: it has ended and is not kept
         773s create 0.4: 0.3 ended: Error, exit code 3
         773s start 0.4: 0.3 ended: Error, exit code 3
-        774s refuse revision 2: CrashLoop: 3 attempts ended: 0.4 Error, exit code 3
+        774s refuse revision 2: CrashLoop: attempt 3 of 3: 0.4 ended: Error, exit code 3
         774s remove 0.3: it has ended and is not kept
-        774s begin 0.5 revision 1: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 3
+        774s begin 0.5 revision 1: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 3
         774s forget 0.3: it has ended and is not kept
-        774s create 0.5: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 3
-        774s start 0.5: revision 2 failed, back to revision 1: 3 attempts ended: 0.4 Error, exit code 3
+        774s create 0.5: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 3
+        774s start 0.5: revision 2 failed, back to revision 1: attempt 3 of 3: 0.4 ended: Error, exit code 3
     "#]].assert_eq(&play.run());
 }
 
