@@ -2,7 +2,7 @@
 //! has it done.
 //!
 //! One owner holds all state and looks at one task after the other, so no two looks ever disagree;
-//! what takes time (calls to the engine) runs beside it and comes back as [`engine::Finished`].
+//! what takes time (calls to the engine) runs beside it and comes back as `engine::Finished`.
 //! Every choice is made in `domain`; here is what carries it out.
 //!
 //! The four operations: `add_task` (`intake`: desired state onto the queue), `run_task` (`look`:
