@@ -21,6 +21,8 @@ struct Slot<'a> {
     fresh: Vec<&'a Instance>,
     /// Made from something else; the one to keep first.
     stale: Vec<&'a Instance>,
+    /// Told to end, whatever they are made from: nobody can take that back.
+    leaving: Vec<&'a Instance>,
 }
 
 /// What may be done at once, counted over all slots.
@@ -39,8 +41,14 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
     let mut budget = budget(world, target.task, &slots);
     let all_made =
         slots.values().all(|slot| slot.fresh.first().is_some_and(|it| is_made(world, it)));
-    let stale = slots.values().find_map(|slot| slot.stale.first()).map(|old| old.seat);
+    let recreate = target.task.update.strategy == Strategy::Recreate;
+    let of_old = slots.values().flat_map(|slot| slot.stale.iter().chain(&slot.leaving)).next();
+    let of_old = of_old.map(|old| old.seat).filter(|_| recreate);
     for (number, slot) in &slots {
+        for leaving in &slot.leaving {
+            let why = leaving.stopping.clone().unwrap_or_default();
+            retire(world, plan, leaving, Reason::Because(why));
+        }
         for surplus in slot.fresh.iter().skip(1) {
             retire(world, plan, surplus, Reason::Superseded(slot.fresh[0].seat));
         }
@@ -49,17 +57,17 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
         }
         match (slot.fresh.first(), slot.stale.first()) {
             // At most two in a slot.
-            (None, Some(_)) if slot.stale.len() > 1 => {}
+            (None, Some(_)) if slot.stale.len() + slot.leaving.len() > 1 => {}
             (None, None) => begin(world, plan, target, *number, None),
             (None, Some(old)) => replace(world, plan, target, &mut budget, old),
             (Some(new), None) => {
-                let recreate = target.task.update.strategy == Strategy::Recreate;
-                advance(world, plan, target, new, stale.filter(|_| recreate));
+                let after = of_old.or_else(|| slot.blocker(world, target));
+                advance(world, plan, target, new, after);
             }
             (Some(new), Some(old)) => {
-                let recreate = target.task.update.strategy == Strategy::Recreate;
                 let turn = if recreate { all_made } else { is_made(world, new) };
-                hand_over(world, plan, target, (new, old), (&mut budget, turn));
+                let after = slot.leaving.first().map(|leaving| leaving.seat);
+                hand_over(world, plan, target, (new, old, after), (&mut budget, turn));
             }
         }
     }
@@ -76,7 +84,9 @@ fn sort<'a>(world: &'a World, target: &Target) -> BTreeMap<u16, Slot<'a>> {
         (0..target_slots(world)).map(|slot| (slot, Slot::default())).collect();
     for instance in super::of_this_task(world) {
         let Some(slot) = slots.get_mut(&instance.seat.slot) else { continue };
-        if is_current(world, target, instance) {
+        if instance.stopping.is_some() {
+            slot.leaving.push(instance);
+        } else if is_current(world, target, instance) {
             slot.fresh.push(instance);
         } else {
             slot.stale.push(instance);
@@ -93,9 +103,12 @@ fn target_slots(world: &World) -> u16 {
     world.record.head.task.replicas
 }
 
-/// The lower, the more an instance is worth keeping.
+/// The lower, the more an instance is worth keeping: of those that are proven the last, which was
+/// to take over from the one before; of others the first, which has run the longest.
 fn rank(instance: &Instance) -> (bool, bool, u32) {
-    (!instance.proven, instance.state != State::Running, instance.seat.attempt)
+    let attempt = instance.seat.attempt;
+    let age = if instance.proven { u32::MAX - attempt } else { attempt };
+    (!instance.proven, instance.state != State::Running, age)
 }
 
 fn budget(world: &World, task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
@@ -116,6 +129,14 @@ impl Slot<'_> {
     /// Whether one of its instances can be relied on.
     fn is_up(&self, world: &World, task: &Task) -> bool {
         self.fresh.iter().chain(&self.stale).any(|instance| is_up(world, task, instance))
+    }
+
+    /// The instance that has to be gone before another one is started here: one that can't run
+    /// beside it, or else one of two.
+    fn blocker(&self, world: &World, target: &Target) -> Option<Seat> {
+        let leaving = || self.leaving.iter();
+        let apart = leaving().find(|old| stop_first(world, target, old).is_some());
+        apart.or_else(|| leaving().nth(1)).map(|old| old.seat)
     }
 }
 
@@ -244,7 +265,7 @@ fn hand_over(
     world: &World,
     plan: &mut Plan,
     target: &Target,
-    (new, old): (&Instance, &Instance),
+    (new, old, after): (&Instance, &Instance, Option<Seat>),
     (budget, turn): (&mut Budget, bool),
 ) {
     if new.proven || old.state != State::Running {
@@ -256,12 +277,12 @@ fn hand_over(
         return;
     }
     let Some(why) = stop_first(world, target, old) else {
-        advance(world, plan, target, new, None);
+        advance(world, plan, target, new, after);
         return;
     };
     advance(world, plan, target, new, Some(old.seat));
-    // One that is going down already, or can't be relied on, makes it no worse.
-    let free = old.stopping.is_some() || !is_up(world, target.task, old);
+    // One that can't be relied on makes it no worse.
+    let free = !is_up(world, target.task, old);
     if turn && (free || budget.down > 0) && super::advance::may_start(world, plan, target, new) {
         budget.down = budget.down.saturating_sub(usize::from(!free));
         retire(world, plan, old, Reason::MakesWay { seat: new.seat, why });

@@ -64,9 +64,15 @@ pub fn choose(record: &Record) -> Choice<'_> {
     }
 }
 
-/// The newest revision that was once ready, other than `but`.
-pub fn last_ready(record: &Record, but: u32) -> Option<&Revision> {
-    record.revisions.values().rev().find(|revision| revision.ready && revision.number != but)
+/// What is gone back to where revision `failed` has failed: the newest that was once ready. One of
+/// the same form and image would fail the same way.
+fn last_ready(record: &Record, failed: u32) -> Option<&Revision> {
+    let bad = record.revisions.get(&failed);
+    let same = |good: &Revision| {
+        bad.is_some_and(|bad| bad.fingerprint == good.fingerprint && bad.image_id == good.image_id)
+    };
+    let mut newest_first = record.revisions.values().rev();
+    newest_first.find(|good| good.ready && good.number != failed && !same(good))
 }
 
 /// How far the rollout of a revision has come.

@@ -23,6 +23,8 @@ pub struct Held {
     pub container: Container,
     pub template: Template,
     pub exits: Option<(Mono, i64)>,
+    /// It was told to stop.
+    pub leaves: bool,
 }
 
 pub struct Engine {
@@ -172,7 +174,8 @@ impl Engine {
             details: Some(details),
         };
         let template = spec.template.clone();
-        self.containers.insert(id.clone(), Held { container, template, exits: None });
+        self.containers
+            .insert(id.clone(), Held { container, template, exits: None, leaves: false });
         Outcome::Done(id)
     }
 
@@ -221,6 +224,7 @@ impl Engine {
         let at = self.now + self.slow_stops;
         match self.containers.get_mut(id) {
             Some(held) if !self.slow_stops.is_zero() => {
+                held.leaves = true;
                 held.exits.get_or_insert((at, 143));
             }
             _ => self.end(id, 143),

@@ -159,7 +159,7 @@ fn an_edit_during_a_rollout_must_never_run_three_in_a_slot() {
         779s create 0.3: image changed from "app:1" to "app:3"
         779s start 0.3: image changed from "app:1" to "app:3"
         781s stop 0.1 grace 10s: 0.3 has taken over
-        791s revision 3 is ready
+        781s revision 3 is ready
         791s remove 0.1: it has ended and is not kept
         791s forget 0.1: it has ended and is not kept
     "#]]

@@ -248,3 +248,40 @@ proptest! {
         comes_to_rest(&mut play)?;
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is bad is seen before an instance is proven, and nobody tampers.
+    #[test]
+    fn edits_good_or_bad_must_never_leave_fewer_running_than_wanted(
+        replicas in 1..4_u16,
+        surge in 1..3_u16,
+        slow in proptest::bool::ANY,
+        edits in proptest::collection::vec((1..4_u8, proptest::option::of(0..2_u8), 0..5_000_u32), 1..7),
+    ) {
+        let mut task = service("web", "app:1");
+        task.replicas = replicas;
+        task.update.max_surge = surge;
+        let mut play = Play::of(&task);
+        play.engine.slow_stops = if slow { secs(3) } else { secs(0) };
+        play.run();
+        for (number, breaks, millis) in &edits {
+            let (good, bad) = (Move::Mends(*number), Move::Breaks(*number, *breaks));
+            go(&mut play, if breaks.is_some() { &bad } else { &good });
+            go(&mut play, &Move::Image(*number));
+            let until = play.engine.now + Duration::from_millis(u64::from(*millis));
+            while play.engine.now < until {
+                for _ in 0..4 {
+                    play.look();
+                    let staying = play.engine.running().filter(|held| !held.leaves);
+                    prop_assert!(staying.count() >= usize::from(replicas), "{}", play.log.join("\n"));
+                }
+                play.engine.pass_to(play.engine.now + Duration::from_millis(700));
+            }
+        }
+        play.engine.behaviours.clear();
+        play.run();
+        prop_assert_eq!(play.running().len(), usize::from(replicas));
+    }
+}

@@ -195,7 +195,8 @@ fn a_status_must_be_written_in_the_manifests_words() {
           ],
           "revision": 1,
           "because": "the manifest asks for it"
-        }"#]].assert_eq(&instance);
+        }"#]]
+    .assert_eq(&instance);
     assert_eq!(serde_json::from_str::<TaskStatus>(&text).unwrap(), status);
 }
 
