@@ -233,6 +233,8 @@ pub enum Waiting {
     Step(Seat, &'static str),
     /// The engine's answer about a container.
     Observation(Seat),
+    /// The engine's answer about a container of this task that was found.
+    Discovery,
     /// The image is being pulled.
     Pulling(ImageRef),
     /// The next try at a pull.

@@ -44,6 +44,9 @@ pub struct World<'a> {
     pub writers: Vec<Writer>,
     /// When the next restart after a failure may begin.
     pub restart_at: Mono,
+    /// There is a container of this task that the record does not know and that was not looked at
+    /// yet: which instances there are is not known.
+    pub unknown_container: bool,
 }
 
 /// What is known of the engine as a whole.

@@ -31,6 +31,14 @@ impl<R: Runtime> Worker<R> {
             .collect()
     }
 
+    /// Whether there is a container of a task that its record does not know and that was not looked
+    /// at yet.
+    fn has_unknown(&self, record: &Record) -> bool {
+        let known: BTreeSet<&ContainerId> =
+            record.instances.values().filter_map(|it| it.container.as_ref()).collect();
+        self.sightings.unknown_of(&record.head.name).any(|id| !known.contains(id))
+    }
+
     /// What the engine said of each instance's container.
     pub(super) fn seen(&self, record: &Record) -> BTreeMap<Seat, Seen> {
         let seen = |seat: &Seat, container: Option<&ContainerId>| match container {
@@ -83,6 +91,7 @@ impl<R: Runtime> Worker<R> {
             busy_ports: self.busy_ports(record),
             writers,
             restart_at: self.restart_at,
+            unknown_container: self.has_unknown(record),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::domain::plan::{Plan, Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
+use crate::domain::world::Seen;
 use crate::runtime::Runtime;
 use crate::worker::engine::Finished;
 
@@ -172,7 +173,7 @@ impl<R: Runtime> Worker<R> {
 
     /// What was looked at is written down: it holds, and its steps begin.
     fn begin(&mut self, looked: Looked) {
-        let Looked { name, record, plan, events, now, .. } = looked;
+        let Looked { name, before: looked_before, record, plan, events, now, .. } = looked;
         self.mail.remove(&name);
         for event in events {
             tell(&event);
@@ -187,6 +188,7 @@ impl<R: Runtime> Worker<R> {
             self.going.remove(&name);
         }
         self.index_record(&name, Some(&record));
+        self.forget_containers(looked_before.as_ref(), &record);
         self.records.insert(name.clone(), record);
         if plan.restarts > 0 {
             self.restart_at = now.mono + RESTART_PACE;
@@ -214,6 +216,18 @@ impl<R: Runtime> Worker<R> {
         self.index.update(&self.setting.maker.worker, name, record);
         if let Some(paths) = self.index.update_host_paths(name, record) {
             self.host_paths.send_replace(paths);
+        }
+    }
+
+    /// Forgets the containers of instances that are forgotten.
+    fn forget_containers(&mut self, before: Option<&Record>, after: &Record) {
+        for (seat, instance) in before.into_iter().flat_map(|before| &before.instances) {
+            if let Some(id) = &instance.container
+                && !after.instances.contains_key(seat)
+                && self.sightings.seen(id) == Seen::Absent
+            {
+                self.sightings.forget(id);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use super::steps::Done;
 use super::{Afresh, Goal, Mail, Worker};
 use crate::domain::container::{Container, Identity, network_name};
 use crate::domain::instance::{ContainerId, Seat};
-use crate::domain::name::TaskName;
+use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::settle::Report;
 use crate::domain::source::Place;
@@ -24,6 +24,9 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// How often one container is inspected in turn.
 const TURN_EVERY: Duration = Duration::from_secs(10);
+
+/// When everything is listed after a single answer failed.
+const SOON: Duration = Duration::from_secs(2);
 
 /// The longest wait before an engine that can't be asked is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -163,7 +166,9 @@ impl<R: Runtime> Worker<R> {
             Ok(None) => Seen::Absent,
             Err(error) => {
                 warn!(container = id.short(), %error, "a container could not be looked at");
-                self.relist(Afresh::Containers);
+                // Soon, not at once: one that fails each time must not keep the engine busy.
+                let soon = self.clock.now().mono + SOON;
+                self.relisting.at = self.relisting.at.min(soon);
                 Seen::Unknown
             }
         };
@@ -213,6 +218,7 @@ impl<R: Runtime> Worker<R> {
             self.networks = resources.networks.into_iter().collect();
             self.volumes = resources.volumes.into_iter().collect();
         }
+        self.remove_unused_networks();
         let worker = self.setting.maker.worker.clone();
         let listed = self.sightings.listed(whole.containers, asked, &worker);
         let mine = &self.setting.maker.source;
@@ -233,6 +239,22 @@ impl<R: Runtime> Worker<R> {
             info!("the engine answers");
             self.expect_known();
             self.look_at_all();
+        }
+    }
+
+    /// Removes networks of namespaces that have no task: left by a crash just before that.
+    fn remove_unused_networks(&mut self) {
+        if !self.read_once && self.goal != Goal::Down {
+            return;
+        }
+        let prefix = format!("evenkeel.{}.", self.setting.maker.worker);
+        let namespaces: Vec<Label> = self
+            .networks
+            .iter()
+            .filter_map(|network| Label::parse(network.strip_prefix(&prefix)?).ok())
+            .collect();
+        for namespace in namespaces {
+            self.remove_network(&namespace);
         }
     }
 

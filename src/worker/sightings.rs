@@ -68,6 +68,12 @@ impl Sightings {
         })
     }
 
+    /// The containers of a task that were found and not looked at yet.
+    pub fn unknown_of(&self, task: &TaskName) -> impl Iterator<Item = &ContainerId> {
+        let ids = self.by_task.get(task).into_iter().flatten();
+        ids.filter(|id| self.by_id.get(*id).is_some_and(|it| it.seen == Seen::Unknown))
+    }
+
     /// Whether the engine is said to have a container.
     #[must_use]
     pub fn knows(&self, id: &ContainerId) -> bool {

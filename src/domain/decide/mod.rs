@@ -38,6 +38,10 @@ pub fn decide(world: &World) -> Plan {
         plan.wait(Waiting::SourceChanged(source.clone()));
         return plan;
     }
+    if world.unknown_container {
+        plan.wait(Waiting::Discovery);
+        return plan;
+    }
     match world.presence {
         Presence::Gone => gone(world, &mut plan),
         Presence::There | Presence::Missing { .. } => present(world, &mut plan),

@@ -283,6 +283,7 @@ fn next_try(plan: &Plan, now: Mono) -> Option<u64> {
         | Waiting::SourceChanged(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
+        | Waiting::Discovery
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }

@@ -69,6 +69,7 @@ impl Play {
             busy_ports: self.engine.taken.clone(),
             writers,
             restart_at: Mono::default(),
+            unknown_container: false,
         };
         let plan = decide(&world);
         self.promises.plan(&world, &plan);

@@ -117,6 +117,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::SourceChanged(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
+        | Waiting::Discovery
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }
