@@ -64,6 +64,43 @@ impl Fingerprint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The part of it that says how it was made.
+    fn scheme(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(scheme, _)| scheme)
+    }
+}
+
+/// What a task's containers are made of, hashed once and compared with many.
+#[derive(Debug, Clone)]
+pub struct Form<'a> {
+    fingerprint: Fingerprint,
+    task: &'a Task,
+}
+
+impl<'a> Form<'a> {
+    /// Of a task.
+    #[must_use]
+    pub fn of(task: &'a Task) -> Self {
+        Self::known(Fingerprint::of(task, CURRENT_SCHEME), task)
+    }
+
+    /// Of a task whose fingerprint, of whatever scheme, is known.
+    #[must_use]
+    pub fn known(fingerprint: Fingerprint, task: &'a Task) -> Self {
+        Self { fingerprint, task }
+    }
+
+    /// Whether `other` is of the same form: as [`Fingerprint::matches`], without hashing where both
+    /// are of one scheme.
+    #[must_use]
+    pub fn covers(&self, other: &Fingerprint) -> bool {
+        if other.scheme() == self.fingerprint.scheme() {
+            *other == self.fingerprint
+        } else {
+            other.matches(self.task)
+        }
+    }
 }
 
 impl fmt::Display for Fingerprint {

@@ -49,14 +49,14 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
 fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
     let revision = target.revision.number;
     let seat = next_seat(world, slot);
-    if target.task.restart_policy == RestartPolicy::Never && has_run(world, target.task, slot) {
+    if target.task.restart_policy == RestartPolicy::Never && has_run(world, target, slot) {
         return;
     }
     let Some(last) = last_ended(world, slot) else {
         plan.step(seat, Step::Begin { revision, failures: 0 }, Reason::Wanted);
         return;
     };
-    if !last.fingerprint.matches(target.task) {
+    if !target.form.covers(&last.fingerprint) {
         let made_from = world.record.revisions.get(&last.revision);
         let changed = made_from.map(|it| changes(&it.task, target.task)).unwrap_or_default();
         plan.step(seat, Step::Begin { revision, failures: 0 }, Reason::Changed(changed));
@@ -68,13 +68,13 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
 }
 
 /// Whether something may have run in a slot that was made of the same, however long ago.
-fn has_run(world: &World, task: &Task, slot: u16) -> bool {
+fn has_run(world: &World, target: &Target, slot: u16) -> bool {
     let uid = world.record.head.uid;
     world.record.instances.values().any(|it| {
         it.seat.slot == slot
             && it.uid == uid
             && it.start_sent
-            && it.fingerprint.matches(task)
+            && target.form.covers(&it.fingerprint)
             && it.reason != Some(EndReason::Cancelled)
     })
 }

@@ -152,7 +152,7 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
     let seat = next_seat(world, slot);
     let ended = last_ended(world, slot);
     let last = ended
-        .filter(|last| last.fingerprint.matches(target.task))
+        .filter(|last| target.form.covers(&last.fingerprint))
         .filter(|last| old.is_none_or(|old| old.seat < last.seat));
     let Some(last) = last else {
         let reason = old.or(ended).map_or(Reason::Wanted, |it| why_replaced(world, target, it));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::service::failures_after;
 use crate::domain::blueprint::task_of;
 use crate::domain::exclusive;
+use crate::domain::fingerprint::Form;
 use crate::domain::instance::{EndReason, Instance};
 use crate::domain::name::WorkerName;
 use crate::domain::plan::{Failure, FieldChange, Plan};
@@ -29,8 +30,17 @@ pub struct Target<'a> {
     /// The task as its instances are to be: of the newest revision, with what changed since and
     /// forces no new container.
     pub task: &'a Task,
+    /// What tells whether a container is made of the same.
+    pub form: Form<'a>,
     /// Why it is not the newest.
     pub refusal: Option<&'a Refusal>,
+}
+
+impl<'a> Target<'a> {
+    fn of(revision: &'a Revision, task: &'a Task, refusal: Option<&'a Refusal>) -> Self {
+        let form = Form::known(revision.fingerprint.clone(), task);
+        Self { revision, task, form, refusal }
+    }
 }
 
 /// Which revision is to be used.
@@ -49,16 +59,13 @@ pub fn choose(record: &Record) -> Choice<'_> {
         Some(refusal) if refusal.generation == head.generation => {
             let good = last_ready(record, refusal.revision);
             Choice::Use(match good {
-                Some(revision) => {
-                    let task = task_of(record, revision);
-                    Target { revision, task, refusal: Some(refusal) }
-                }
-                None => Target { revision: newest, task: &head.task, refusal: None },
+                Some(revision) => Target::of(revision, task_of(record, revision), Some(refusal)),
+                None => Target::of(newest, task_of(record, newest), None),
             })
         }
         Some(refusal) if refusal.revision == newest.number => Choice::Revise,
         Some(_) | None if newest.fingerprint.matches(&head.task) => {
-            Choice::Use(Target { revision: newest, task: &head.task, refusal: None })
+            Choice::Use(Target::of(newest, &head.task, None))
         }
         Some(_) | None => Choice::Revise,
     }
@@ -157,7 +164,7 @@ pub fn is_own_end(instance: &Instance) -> bool {
 /// Whether an instance is what `target` asks for, as far as that needs a new container.
 pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
     instance.uid == world.record.head.uid
-        && instance.fingerprint.matches(target.task)
+        && target.form.covers(&instance.fingerprint)
         && !loses_limit(world, target, instance)
 }
 

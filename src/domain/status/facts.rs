@@ -4,7 +4,8 @@ use super::StatusInputs;
 use crate::domain::decide::job::{self, Verdict};
 use crate::domain::decide::service::failures_after;
 use crate::domain::decide::target::{self, Choice, Progress, Target};
-use crate::domain::instance::{Instance, State};
+use crate::domain::fingerprint::Form;
+use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::record::{Record, Refusal};
 
 /// What phase and conditions are told from.
@@ -51,24 +52,21 @@ impl<'a> Facts<'a> {
             Choice::Use(target) => Some(target),
             Choice::Revise => None,
         };
+        let accepted = Form::of(&head.task);
         let slots: Vec<Slot> =
             (0..wanted).map(|slot| look_at(record, target.as_ref(), slot)).collect();
         let progress =
             target.as_ref().map_or(Progress::UnderWay { deadline: inputs.now.mono }, |target| {
                 target::progress(record, inputs.worker, target, (inputs.engine, inputs.now.mono))
             });
-        let is_updated = |it: &&Instance| {
-            it.is_live() && it.uid == head.uid && it.fingerprint.matches(&head.task)
-        };
-        let updated = (0..wanted)
-            .filter(|slot| of_slot(record, *slot).any(|instance| is_updated(&instance)))
-            .count();
+        let is_updated = |it: &Instance| it.is_live() && accepted.covers(&it.fingerprint);
+        let updated = (0..wanted).filter(|slot| of_slot(record, *slot).any(is_updated)).count();
         Self {
             wanted,
             ready: count(slots.iter().filter(|slot| slot.ready).count()),
             updated: count(updated),
-            restarts: (0..wanted).map(|slot| restarts(record, slot)).sum(),
-            serving_generation: serving_generation(record),
+            restarts: (0..wanted).map(|slot| restarts(record, &accepted, slot)).sum(),
+            serving_generation: serving_generation(record, &accepted),
             refusal: target.as_ref().and_then(|target| target.refusal),
             slots,
             progress,
@@ -82,28 +80,33 @@ fn count(slots: usize) -> u16 {
 }
 
 fn of_slot(record: &Record, slot: u16) -> impl DoubleEndedIterator<Item = &Instance> {
-    record.instances.values().filter(move |it| it.seat.slot == slot && it.uid == record.head.uid)
+    let seats = Seat { slot, attempt: 0 }..=Seat { slot, attempt: u32::MAX };
+    let all = record.instances.range(seats).map(|(_, instance)| instance);
+    all.filter(|instance| instance.uid == record.head.uid)
 }
 
 fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'a> {
-    let task = target.map_or(&record.head.task, |target| target.task);
-    let live = |current: bool| {
-        of_slot(record, slot)
-            .rev()
-            .find(move |it| it.is_live() && it.fingerprint.matches(task) == current)
+    let ready = of_slot(record, slot).any(is_ready);
+    let Some(target) = target else {
+        // A rollout is about to begin: nothing is of its form yet.
+        return Slot { ready, live: None, ended: None, verdict: None, given_up: false };
     };
-    let ended =
-        of_slot(record, slot).rev().find(|it| it.state.is_end() && it.fingerprint.matches(task));
-    let over = ended.filter(|_| live(true).is_none() && live(false).is_none());
+    let task = target.task;
+    let of_form = |it: &&Instance| target.form.covers(&it.fingerprint);
+    let live = of_slot(record, slot).rev().filter(|it| it.is_live()).find(of_form);
+    let ended = of_slot(record, slot).rev().filter(|it| it.state.is_end()).find(of_form);
+    let over = ended.filter(|_| !of_slot(record, slot).any(Instance::is_live));
     let verdict = over.filter(|_| task.is_job()).map(|last| job::verdict(task, last));
     let given_up = match verdict {
         Some(verdict) => verdict == Verdict::Failed,
         None => {
             let limit = task.backoff.limit;
-            over.is_some_and(|last| limit.is_some_and(|limit| failures_after(task, last) > limit))
+            // What an earlier revision of the same form came to is no end of this one.
+            over.filter(|last| last.revision >= target.revision.number)
+                .is_some_and(|last| limit.is_some_and(|limit| failures_after(task, last) > limit))
         }
     };
-    Slot { ready: of_slot(record, slot).any(is_ready), live: live(true), ended, verdict, given_up }
+    Slot { ready, live, ended, verdict, given_up }
 }
 
 /// Whether an instance can be relied on: running, as no readiness check says otherwise.
@@ -112,24 +115,23 @@ pub fn is_ready(instance: &Instance) -> bool {
 }
 
 /// The generation of what runs: of the newest revision that was once ready, else of the newest.
-fn serving_generation(record: &Record) -> Option<u64> {
+fn serving_generation(record: &Record, accepted: &Form) -> Option<u64> {
     let running = record
         .instances
         .values()
         .filter(|it| it.state == State::Running && it.uid == record.head.uid)
         .filter_map(|it| record.revisions.get(&it.revision));
     let serving = running.max_by_key(|revision| (revision.ready, revision.number))?;
-    let as_accepted = serving.fingerprint.matches(&record.head.task);
+    let as_accepted = accepted.covers(&serving.fingerprint);
     Some(if as_accepted { record.head.generation } else { serving.generation })
 }
 
 /// The attempts beyond the first of the accepted form in a slot. Of those that are no longer kept
 /// the failures in a row are known, and all of them where nothing else was ever tried there.
-fn restarts(record: &Record, slot: u16) -> u32 {
-    let task = &record.head.task;
+fn restarts(record: &Record, accepted: &Form, slot: u16) -> u32 {
     // What waits to be started is no restart yet.
     let begun = || of_slot(record, slot).filter(|it| it.state != State::Pending);
-    let of_form = || begun().filter(|it| it.fingerprint.matches(task));
+    let of_form = || begun().filter(|it| accepted.covers(&it.fingerprint));
     let Some(newest) = of_form().next_back() else { return 0 };
     if record.revisions.len() == 1 && of_form().count() == begun().count() {
         return newest.seat.attempt.saturating_sub(1);
