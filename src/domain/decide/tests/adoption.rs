@@ -87,3 +87,23 @@ fn a_job_that_has_run_must_not_run_again_after_the_db_was_lost() {
     play.lose_db();
     assert_eq!(play.run(), "");
 }
+
+#[test]
+fn what_is_only_listed_must_keep_its_slot_until_its_end_is_known() {
+    let never = crate::domain::task::RestartPolicy::Never;
+    let mut play = Play::of(&job("mig", "app:1", never));
+    play.engine.behaviours.insert("app:1".into(), Behaviour::Exits { after: secs(1), code: 1 });
+    play.run();
+    play.told();
+    play.lose_db();
+    let mut known = None;
+    play.tamper("mig.0.1", |it| known = it.details.take());
+    expect![[r#"
+        wait: the engine's answer about 0.1
+    "#]].assert_eq(&play.look());
+    expect![[r#"
+        wait: the engine's answer about 0.1
+    "#]].assert_eq(&play.look());
+    play.tamper("mig.0.1", |it| it.details = known);
+    assert_eq!(play.run(), "");
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::play::*;
+use super::walk::fewer;
 use crate::domain::plan::Waiting;
 use crate::domain::task::Task;
 
@@ -67,7 +68,7 @@ fn crowd(of_ports: bool, slow: bool, edits: &[Edit]) -> Result<(), TestCaseError
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(fewer())]
 
     #[test]
     fn tasks_that_want_the_same_must_come_to_rest_with_all_running_that_can(

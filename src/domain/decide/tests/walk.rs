@@ -250,9 +250,9 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(fewer())]
 
-    /// What is bad is seen before an instance is proven, and nobody tampers.
+    // What is bad is seen before an instance is proven, and nobody tampers.
     #[test]
     fn edits_good_or_bad_must_never_leave_fewer_running_than_wanted(
         replicas in 1..4_u16,
@@ -284,4 +284,10 @@ proptest! {
         play.run();
         prop_assert_eq!(play.running().len(), usize::from(replicas));
     }
+}
+
+/// A quarter of the usual cases, as each takes long.
+pub fn fewer() -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    ProptestConfig { cases: usual.cases / 4, failure_persistence: None, ..usual }
 }
