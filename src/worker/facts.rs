@@ -73,8 +73,10 @@ impl<R: Runtime> Worker<R> {
             }
             _ => None,
         });
-        let mut writers: Vec<_> = others().flat_map(|it| index::writers(worker, it)).collect();
-        writers.extend(index::writers(worker, record));
+        let runs = |id: &ContainerId| self.sightings.runs(id);
+        let mut writers: Vec<_> =
+            others().flat_map(|it| index::writers(worker, it, runs)).collect();
+        writers.extend(index::writers(worker, record, runs));
         World {
             now,
             jitter: self.jitter(),

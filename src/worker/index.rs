@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::domain::decide::in_force;
 use crate::domain::desired::{Desired, Presence};
 use crate::domain::exclusive;
-use crate::domain::instance::Instance;
+use crate::domain::instance::{ContainerId, Instance};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
 use crate::domain::task::Task;
@@ -122,7 +123,7 @@ pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> 
                 exclusive::fixed_ports(&form.template).any(|held| exclusive::ports_meet(held, port))
             };
             let holds = started(other).any(|(_, form)| meets(form));
-            let wants = wants_any && meets(&other.head.task);
+            let wants = wants_any && meets(in_force(other));
             (holds || wants).then(|| PortRival {
                 port: port.1.port,
                 task: other.head.name.clone(),
@@ -134,10 +135,21 @@ pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> 
         .collect()
 }
 
-/// The started instances of `record` that write something, whoever's look this is for.
-pub fn writers(worker: &WorkerName, record: &Record) -> Vec<Writer> {
+/// The instances of `record` that write something: those that were started, and those that have
+/// ended and of which `runs` says that they run all the same.
+pub fn writers(
+    worker: &WorkerName,
+    record: &Record,
+    runs: impl Fn(&ContainerId) -> bool,
+) -> Vec<Writer> {
+    let revived = record
+        .instances
+        .values()
+        .filter(|instance| !instance.is_live() && instance.container.as_ref().is_some_and(&runs));
+    let revived = revived
+        .filter_map(|instance| Some((instance, &record.revisions.get(&instance.revision)?.task)));
     let mut writers = Vec::new();
-    for (instance, task) in started(record) {
+    for (instance, task) in started(record).chain(revived) {
         for (mount, shared) in exclusive::written(worker, task) {
             let (task, seat) = (record.head.name.clone(), instance.seat);
             writers.push(Writer { mount, task, seat, shared });

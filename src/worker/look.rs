@@ -236,7 +236,11 @@ impl<R: Runtime> Worker<R> {
         let before = self.statuses.get(&name).cloned();
         self.plans.insert(name.clone(), plan);
         if let Some(status) = self.status_of(&name, before.as_ref(), now) {
-            let moved = before.is_none_or(|before| before.instances != status.instances);
+            let moved = before.is_none_or(|before| {
+                before.instances != status.instances
+                    || before.generation != status.generation
+                    || before.refused != status.refused
+            });
             if moved {
                 for neighbour in self.index.neighbours(&name) {
                     self.queue.add(neighbour);

@@ -235,7 +235,11 @@ impl<R: Runtime> Worker<R> {
             self.discover(&task);
             self.queue.add(task);
         }
-        if self.engine.unavailable.take().is_some() || source_news {
+        let back = self.engine.unavailable.take().is_some();
+        if back {
+            self.engine.reached_at = self.clock.now().mono;
+        }
+        if back || source_news {
             info!("the engine answers");
             self.expect_known();
             self.look_at_all();

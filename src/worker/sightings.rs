@@ -68,6 +68,16 @@ impl Sightings {
         })
     }
 
+    /// Whether the engine says that a container runs.
+    #[must_use]
+    pub fn runs(&self, id: &ContainerId) -> bool {
+        let running =
+            |container: &Container| matches!(container.status, Status::Running | Status::Paused);
+        self.by_id
+            .get(id)
+            .is_some_and(|it| matches!(&it.seen, Seen::Present(container) if running(container)))
+    }
+
     /// The containers of a task that were found and not looked at yet.
     pub fn unknown_of(&self, task: &TaskName) -> impl Iterator<Item = &ContainerId> {
         let ids = self.by_task.get(task).into_iter().flatten();

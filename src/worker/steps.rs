@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::sync::Mutex;
 
 use crate::db::LOG_KEPT;
 use crate::domain::blueprint::Maker;
@@ -71,6 +72,10 @@ pub struct Setting {
     pub network_pool: Subnet,
 }
 
+/// One network or volume is made at a time: two tasks of a namespace want the same, and the engine
+/// would make two networks of one name.
+static MAKING: Mutex<()> = Mutex::const_new(());
+
 /// Does one call.
 pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: Call) -> Done {
     let mut log = None;
@@ -78,12 +83,14 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
     let report = match call {
         Call::MakeNetwork(name, namespace) => {
             let labels = labels(&setting.maker, &namespace);
+            let _turn = MAKING.lock().await;
             let made = runtime.make_network(&name, &labels, setting.network_pool).await;
             resource = Some(name);
             Report::Other("make-network", made)
         }
         Call::MakeVolume(name, namespace) => {
             let labels = labels(&setting.maker, &namespace);
+            let _turn = MAKING.lock().await;
             let made = runtime.make_volume(&name, &labels).await;
             resource = Some(name);
             Report::Other("make-volume", made)

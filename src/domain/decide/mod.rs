@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::desired::Presence;
 use super::instance::{Instance, Seat};
 use super::plan::{FieldChange, Plan, Reason, Waiting};
+use super::record::Record;
 use super::task::Task;
 use super::world::World;
 use target::Choice;
@@ -134,6 +135,15 @@ fn next_seat(world: &World, slot: u16) -> Seat {
     let seats = Seat { slot, attempt: 0 }..=Seat { slot, attempt: u32::MAX };
     let last = world.record.instances.range(seats).next_back();
     Seat { slot, attempt: last.map_or(1, |(seat, _)| seat.attempt.saturating_add(1)) }
+}
+
+/// The task as its instances are to be now: what was accepted last, or what was gone back to.
+#[must_use]
+pub fn in_force(record: &Record) -> &Task {
+    match target::choose(record) {
+        Choice::Use(target) => target.task,
+        Choice::Revise => &record.head.task,
+    }
 }
 
 /// What of a container's making differs between two forms of a task.

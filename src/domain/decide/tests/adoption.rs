@@ -100,10 +100,12 @@ fn what_is_only_listed_must_keep_its_slot_until_its_end_is_known() {
     play.tamper("mig.0.1", |it| known = it.details.take());
     expect![[r#"
         wait: the engine's answer about 0.1
-    "#]].assert_eq(&play.look());
+    "#]]
+    .assert_eq(&play.look());
     expect![[r#"
         wait: the engine's answer about 0.1
-    "#]].assert_eq(&play.look());
+    "#]]
+    .assert_eq(&play.look());
     play.tamper("mig.0.1", |it| it.details = known);
     assert_eq!(play.run(), "");
 }
