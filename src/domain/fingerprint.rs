@@ -140,6 +140,11 @@ fn flatten(path: &str, value: Value, into: &mut BTreeMap<String, Value>) {
                 flatten(&format!("{path}.{key}"), inner, into);
             }
         }
+        Value::Array(items) => {
+            for (index, inner) in items.into_iter().enumerate() {
+                flatten(&format!("{path}[{index}]"), inner, into);
+            }
+        }
         other => {
             into.insert(path.to_owned(), other);
         }

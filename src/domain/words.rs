@@ -83,14 +83,38 @@ impl fmt::Display for StopFirst {
 }
 
 impl fmt::Display for FieldChange {
+    /// Long values are cut to where they differ.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = &self.field;
         match (&self.from, &self.to) {
-            (None, Some(to)) => write!(f, "{} set to {to}", self.field),
-            (Some(from), None) => write!(f, "{} removed (was {from})", self.field),
-            (Some(from), Some(to)) => write!(f, "{} changed from {from} to {to}", self.field),
-            (None, None) => write!(f, "{} unchanged", self.field),
+            (None, Some(to)) => write!(f, "{field} set to {}", cut(to, 0)),
+            (Some(from), None) => write!(f, "{field} removed (was {})", cut(from, 0)),
+            (Some(from), Some(to)) => {
+                let same = from.chars().zip(to.chars()).take_while(|(a, b)| a == b).count();
+                write!(f, "{field} changed from {} to {}", cut(from, same), cut(to, same))
+            }
+            (None, None) => write!(f, "{field} unchanged"),
         }
     }
+}
+
+/// The longest value that is shown whole, in characters.
+const WHOLE: usize = 60;
+
+/// What is shown of a longer one before the place where it differs.
+const BEFORE: usize = 16;
+
+/// A text cut to what stands around its character number `place`.
+fn cut(text: &str, place: usize) -> String {
+    let length = text.chars().count();
+    if length <= WHOLE {
+        return text.to_owned();
+    }
+    let start = place.saturating_sub(BEFORE).min(length - WHOLE);
+    let head = if start > 0 { "…" } else { "" };
+    let tail = if start + WHOLE < length { "…" } else { "" };
+    let shown: String = text.chars().skip(start).take(WHOLE).collect();
+    format!("{head}{shown}{tail}")
 }
 
 impl Waiting {
@@ -147,5 +171,22 @@ impl fmt::Display for Waiting {
             Self::Proof(seat, _) => write!(f, "{seat} to stay up"),
             Self::Stopping(seat) => write!(f, "{seat} to stop"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_must_be_cut_to_where_it_differs() {
+        let long = |middle: &str| format!("{}{middle}{}", "a".repeat(100), "b".repeat(100));
+        let change =
+            FieldChange { field: "args[0]".into(), from: Some(long("ONE")), to: Some(long("TWO")) };
+        let shown = change.to_string();
+        assert!(shown.contains("aaaONEbbb") && shown.contains("aaaTWObbb"), "{shown}");
+        assert!(shown.chars().count() < 170, "{shown}");
+        let short = FieldChange { field: "image".into(), from: Some("\"a\"".into()), to: None };
+        assert_eq!(short.to_string(), "image removed (was \"a\")");
     }
 }

@@ -19,25 +19,29 @@ pub fn adopt(
     now: Now,
 ) -> Vec<Note> {
     found.sort_by_key(|(identity, _)| (identity.generation, identity.seat));
+    let mut notes = Vec::new();
     if let Some((newest, _)) = found.last()
         && record.instances.is_empty()
         && record.revisions.is_empty()
     {
-        recognise(record, newest);
+        notes.push(recognise(record, newest));
     }
-    found
-        .into_iter()
-        .filter_map(|(identity, container)| take(record, &identity, &container, engine, now))
-        .collect()
+    for (identity, container) in found {
+        notes.extend(take(record, &identity, &container, engine, now));
+    }
+    notes
 }
 
 /// A task that was accepted anew and has containers already is the task that they were made for:
 /// what was known of it is lost, or it was let go before.
-fn recognise(record: &mut Record, newest: &Identity) {
+fn recognise(record: &mut Record, newest: &Identity) -> Note {
     record.head.uid = newest.uid;
     let same = serde_json::from_str::<Task>(&newest.spec).is_ok_and(|it| it == record.head.task);
     let generation = if same { newest.generation } else { newest.generation.saturating_add(1) };
     record.head.generation = record.head.generation.max(generation);
+    let message = "what was known of it is lost: its history, and what was refused of it; \
+                   what runs is taken over from its labels";
+    Note::warning(None, "StateLost", message.to_owned())
 }
 
 fn take(
