@@ -10,8 +10,12 @@ help: ## this list
 		printf '  %-12s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
-demo: ## keep this host as manifests/ says: http://localhost:8080 (3 min the first time, then 10 s)
+demo: ## keep this host as manifests/ says: http://localhost:8080 (5 min the first time, then 10 s)
 	@.ci/demo start
+
+.PHONY: demo-plan
+demo-plan: ## what the demo would do now and why, and what is wrong in manifests/ (1 s)
+	@.ci/demo plan
 
 .PHONY: demo-stop
 demo-stop: ## end the demo; its volumes stay (10 s)
