@@ -17,10 +17,25 @@ pub enum Colour {
     Never,
 }
 
+/// How much a diagnostic weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It is refused.
+    Error,
+    /// It is told, and no more.
+    Warning,
+}
+
 /// Diagnostics for a person: each with its line, the place marked, and what to write instead.
 /// Ends with a line break, if there are any.
 #[must_use]
 pub fn people(diagnostics: &[Diagnostic], colour: Colour) -> String {
+    people_of(diagnostics, Weight::Error, colour)
+}
+
+/// As [`people`], of a weight.
+#[must_use]
+pub fn people_of(diagnostics: &[Diagnostic], weight: Weight, colour: Colour) -> String {
     let renderer = match colour {
         Colour::Always => Renderer::styled(),
         Colour::Never => Renderer::plain(),
@@ -28,16 +43,19 @@ pub fn people(diagnostics: &[Diagnostic], colour: Colour) -> String {
     .decor_style(DecorStyle::Ascii);
     let mut shown = String::new();
     for diagnostic in diagnostics {
-        shown.push_str(&renderer.render(&[group(diagnostic)]));
+        shown.push_str(&renderer.render(&[group(diagnostic, weight)]));
         shown.push_str("\n\n");
     }
     shown.pop();
     shown
 }
 
-fn group(diagnostic: &Diagnostic) -> Group<'_> {
-    let title =
-        Level::ERROR.primary_title(diagnostic.message.as_str()).id(diagnostic.reason.to_string());
+fn group(diagnostic: &Diagnostic, weight: Weight) -> Group<'_> {
+    let level = match weight {
+        Weight::Error => Level::ERROR,
+        Weight::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(diagnostic.message.as_str()).id(diagnostic.reason.to_string());
     let group = match &diagnostic.place {
         Some(place) if !place.text.is_empty() => {
             let mark = AnnotationKind::Primary.span(bytes_of(place));
@@ -74,6 +92,16 @@ fn bytes_of(place: &Span) -> std::ops::Range<usize> {
 /// path in the repository, empty or ending with `/`.
 #[must_use]
 pub fn github(diagnostics: &[Diagnostic], prefix: &str) -> String {
+    github_of(diagnostics, Weight::Error, prefix)
+}
+
+/// As [`github`], of a weight.
+#[must_use]
+pub fn github_of(diagnostics: &[Diagnostic], weight: Weight, prefix: &str) -> String {
+    let command = match weight {
+        Weight::Error => "error",
+        Weight::Warning => "warning",
+    };
     let line = |diagnostic: &Diagnostic| {
         let file = property(&format!("{prefix}{}", diagnostic.file));
         let place = diagnostic.place.as_ref().map_or_else(String::new, |place| {
@@ -83,7 +111,7 @@ pub fn github(diagnostics: &[Diagnostic], prefix: &str) -> String {
         let help = diagnostic.help.as_ref().map(|help| format!("\n{help}")).unwrap_or_default();
         let text = data(&format!("{}{help}", diagnostic.message));
         let title = property(&diagnostic.reason.to_string());
-        format!("::error file={file}{place},title={title}::{text}\n")
+        format!("::{command} file={file}{place},title={title}::{text}\n")
     };
     diagnostics.iter().map(line).collect()
 }

@@ -112,7 +112,7 @@ pub(super) fn for_field(pointer: &str, name: &str) -> String {
 
 /// The one of `known` that is most like `name`: with no more than `most` changes, and no more than
 /// one for each three letters.
-pub(super) fn nearest<'a>(
+pub fn nearest<'a>(
     name: &str,
     known: impl Iterator<Item = &'a str>,
     most: usize,
