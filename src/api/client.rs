@@ -6,15 +6,19 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
+use super::{ApprovePrune, ApproveSource, Numbered, Problem};
+use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;
 use crate::domain::status::TaskStatus;
-use crate::http::{HttpError, over_unix};
+use crate::http::{Answer, HttpError, over_unix};
 use crate::worker::command::Overview;
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The status of an answer that there is no such thing.
+const NOT_FOUND: u16 = 404;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +101,15 @@ impl Client {
         self.get(&format!("{}?limit={limit}{task}", super::EVENTS)).await
     }
 
+    /// What was kept of the log of an instance whose container is gone; `None` if nothing was.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn kept_log(&self, instance: InstanceId) -> Result<Option<Vec<u8>>, ClientError> {
+        let answer = self.answer("GET", &format!("{}{}", super::LOGS, instance.0), None).await?;
+        if answer.status == NOT_FOUND { Ok(None) } else { body_of(answer).map(Some) }
+    }
+
     /// Lets exactly these tasks go.
     ///
     /// # Errors
@@ -137,20 +150,33 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, ClientError> {
+        body_of(self.answer(method, path, body).await?)
+    }
+
+    async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, ClientError> {
         let socket = super::socket(&self.state_dir);
         let answer = over_unix(&socket, (method, path), body, DEADLINE).await;
-        let answer = answer.map_err(|error| match error {
+        answer.map_err(|error| match error {
             HttpError::Connect { .. } => ClientError::NoDaemon(self.state_dir.clone()),
             HttpError::Broken(_) | HttpError::TimedOut(_) => ClientError::Http(error),
-        })?;
-        if answer.status < 400 {
-            return Ok(answer.body);
-        }
-        let problem = serde_json::from_slice::<Problem>(&answer.body);
-        let message = problem.map_or_else(
-            |_| String::from_utf8_lossy(&answer.body).into_owned(),
-            |problem| problem.message,
-        );
-        Err(ClientError::Refused(message))
+        })
     }
+}
+
+/// The body of an answer, unless it says no.
+fn body_of(answer: Answer) -> Result<Vec<u8>, ClientError> {
+    if answer.status < 400 {
+        return Ok(answer.body);
+    }
+    let problem = serde_json::from_slice::<Problem>(&answer.body);
+    let message = problem.map_or_else(
+        |_| String::from_utf8_lossy(&answer.body).into_owned(),
+        |problem| problem.message,
+    );
+    Err(ClientError::Refused(message))
 }

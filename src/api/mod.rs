@@ -30,6 +30,9 @@ pub const TASKS: &str = "/v1/tasks";
 pub const RECORDS: &str = "/v1/records";
 /// `GET`: a list of [`Numbered`] events, the last of them. `?task=NAMESPACE/NAME&limit=N`.
 pub const EVENTS: &str = "/v1/events";
+/// `GET` with the id of an instance after it: the last bytes of its log, if they were kept when its
+/// container went.
+pub const LOGS: &str = "/v1/logs/";
 /// `POST` [`ApprovePrune`].
 pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 /// `POST` [`ApproveSource`].

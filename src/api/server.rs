@@ -4,19 +4,22 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use axum::extract::{Query, State};
+use axum::extract::{Path as Segment, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem, RecordBody};
-use crate::db::{Db, EventQuery};
-use crate::worker::command::Command;
+use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem};
+use crate::db::{Db, DbError, EventQuery};
+use crate::domain::instance::InstanceId;
+use crate::watch::WatchHealth;
+use crate::worker::command::{Command, Overview};
 
 /// How many events are answered where nobody says how many.
 const EVENTS: u32 = 100;
@@ -32,11 +35,15 @@ pub enum ApiError {
     Serve(#[source] io::Error),
 }
 
-/// What every answer needs.
+/// What answers are made from.
 #[derive(Clone)]
-struct Shared {
-    commands: mpsc::Sender<Command>,
-    db: Db,
+pub struct Sources {
+    /// The worker.
+    pub commands: mpsc::Sender<Command>,
+    /// Its DB.
+    pub db: Db,
+    /// How well its source is watched.
+    pub health: watch::Receiver<WatchHealth>,
 }
 
 /// Listens at `socket`. Only who has locked the state directory may call this: a socket that is
@@ -61,8 +68,7 @@ pub fn listen(socket: &Path) -> Result<UnixListener, ApiError> {
 /// If it ends before.
 pub async fn serve(
     listener: UnixListener,
-    commands: mpsc::Sender<Command>,
-    db: Db,
+    sources: Sources,
     stop: CancellationToken,
 ) -> Result<(), ApiError> {
     let router = Router::new()
@@ -70,10 +76,11 @@ pub async fn serve(
         .route(super::TASKS, get(tasks))
         .route(super::RECORDS, get(records))
         .route(super::EVENTS, get(events))
+        .route(&format!("{}{{instance}}", super::LOGS), get(kept_log))
         .route(super::APPROVE_PRUNE, post(approve_prune))
         .route(super::APPROVE_SOURCE, post(approve_source))
         .route(super::DOWN, post(down))
-        .with_state(Shared { commands, db });
+        .with_state(sources);
     let stopped = stop.clone();
     let serving =
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).into_future();
@@ -84,7 +91,7 @@ pub async fn serve(
     }
 }
 
-impl Shared {
+impl Sources {
     /// Asks the worker.
     async fn ask<T>(
         &self,
@@ -106,16 +113,22 @@ impl IntoResponse for Refused {
     }
 }
 
+fn internal(error: &DbError) -> Refused {
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
 fn conflict(message: String) -> Refused {
     Refused(StatusCode::CONFLICT, message)
 }
 
-async fn worker(State(shared): State<Shared>) -> Result<Json<impl Serialize>, Refused> {
-    shared.ask(Command::Overview).await.map(Json)
+async fn worker(State(sources): State<Sources>) -> Result<Json<Overview>, Refused> {
+    let overview = sources.ask(Command::Overview).await?;
+    let watch_degraded = sources.health.borrow().degraded.clone();
+    Ok(Json(Overview { watch_degraded, ..overview }))
 }
 
-async fn tasks(State(shared): State<Shared>) -> Result<Json<impl Serialize>, Refused> {
-    shared.ask(Command::Tasks).await.map(Json)
+async fn tasks(State(sources): State<Sources>) -> Result<Json<impl Serialize>, Refused> {
+    sources.ask(Command::Tasks).await.map(Json)
 }
 
 async fn records(State(shared): State<Shared>) -> Result<Json<Vec<RecordBody>>, Refused> {
@@ -124,38 +137,46 @@ async fn records(State(shared): State<Shared>) -> Result<Json<Vec<RecordBody>>, 
 }
 
 async fn events(
-    State(shared): State<Shared>,
+    State(sources): State<Sources>,
     Query(query): Query<EventsQuery>,
 ) -> Result<Json<Vec<Numbered>>, Refused> {
     let limit = query.limit.unwrap_or(EVENTS);
     let query = EventQuery { task: query.task, after: None, limit };
-    let events = shared.db.events(query).await;
+    let events = sources.db.events(query).await;
     let events = events
-        .map_err(|error| Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+        .map_err(|error| internal(&error))?
         .into_iter()
         .map(|(seq, event)| Numbered { seq, event });
     Ok(Json(events.collect()))
 }
 
+async fn kept_log(
+    State(sources): State<Sources>,
+    Segment(instance): Segment<Uuid>,
+) -> Result<Vec<u8>, Refused> {
+    let log = sources.db.kept_log(InstanceId(instance)).await.map_err(|error| internal(&error))?;
+    log.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no log of it was kept".to_owned()))
+}
+
 async fn approve_prune(
-    State(shared): State<Shared>,
+    State(sources): State<Sources>,
     Json(wanted): Json<ApprovePrune>,
 ) -> Result<StatusCode, Refused> {
     let asked = |reply| Command::ApprovePrune(wanted.tasks, reply);
-    shared.ask(asked).await?.map_err(conflict)?;
+    sources.ask(asked).await?.map_err(conflict)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn approve_source(
-    State(shared): State<Shared>,
+    State(sources): State<Sources>,
     Json(wanted): Json<ApproveSource>,
 ) -> Result<StatusCode, Refused> {
     let asked = |reply| Command::ApproveSource(wanted.source, reply);
-    shared.ask(asked).await?.map_err(conflict)?;
+    sources.ask(asked).await?.map_err(conflict)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn down(State(shared): State<Shared>) -> Result<StatusCode, Refused> {
-    shared.ask(Command::Down).await?;
+async fn down(State(sources): State<Sources>) -> Result<StatusCode, Refused> {
+    sources.ask(Command::Down).await?;
     Ok(StatusCode::ACCEPTED)
 }

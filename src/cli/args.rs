@@ -1,13 +1,24 @@
 //! What can be typed.
 
+mod ask;
+mod value;
+
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::domain::name::{Label, WorkerName};
+pub use ask::{Approval, Approve, Describe, Get, ListFormat, Logs, Status, TextFormat, Version};
+pub use value::Since;
+use value::{parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
+
+use crate::domain::name::WorkerName;
 use crate::domain::policy::{Level, Policy};
 use crate::domain::subnet::Subnet;
+
+/// The worker that is meant where none is named.
+const DEFAULT_WORKER: &str = "default";
 
 /// Keeps a Docker host as a directory of YAML says.
 #[derive(Debug, Parser)]
@@ -19,7 +30,8 @@ use crate::domain::subnet::Subnet;
         evenkeel run ./tasks            keep this host as ./tasks says, until stopped\n  \
         evenkeel sync ./tasks           do it once and wait until it is so\n  \
         evenkeel validate ./tasks       check manifests; needs no engine\n  \
-        evenkeel get                    what runs now\n\n\
+        evenkeel get                    what runs now\n  \
+        evenkeel logs web -f            what it writes\n\n\
         Exit codes: 0 done, 1 failed, 3 deadline passed, 4 no daemon, 64 wrong command line."
 )]
 pub struct Args {
@@ -35,7 +47,7 @@ pub struct Args {
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
     /// The name of the worker: part of the name of everything it makes
-    #[arg(long, global = true, env = "EVENKEEL_WORKER", default_value = "default", value_parser = parse_worker, help_heading = "Common options")]
+    #[arg(long, global = true, env = "EVENKEEL_WORKER", default_value = DEFAULT_WORKER, value_parser = parse_worker, help_heading = "Common options")]
     pub worker: WorkerName,
     /// Where the worker keeps its state. Left out: `/var/lib/evenkeel/WORKER` for root, else
     /// `$XDG_STATE_HOME/evenkeel/WORKER`
@@ -78,6 +90,21 @@ pub struct Common {
     pub log: String,
 }
 
+impl Common {
+    /// A command as it has to be typed to mean the same worker.
+    #[must_use]
+    pub fn again(&self, words: &str) -> String {
+        let mut line = format!("evenkeel {words}");
+        if self.worker.as_str() != DEFAULT_WORKER {
+            let _ = write!(line, " --worker {}", self.worker);
+        }
+        if let Some(dir) = &self.state_dir {
+            let _ = write!(line, " --state-dir {}", dir.display());
+        }
+        line
+    }
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -99,12 +126,24 @@ pub enum Command {
     Plan(Plan),
     /// Check manifests; needs no engine
     Validate(Validate),
+    /// List tasks and how they are
+    Get(Get),
+    /// Tell all about tasks: their instances, what they wait for, what happened last
+    Describe(Describe),
+    /// Print what the containers of a task wrote
+    Logs(Logs),
+    /// Tell whether all is well: the daemon, its engine, its files, its tasks
+    Status(Status),
+    /// Allow what the daemon held back
+    Approve(Approve),
     /// Print the JSON Schema of manifests
+    #[command(after_help = "Examples:\n  \
+        evenkeel schema > task.v1.json      for an editor's YAML support")]
     Schema,
     /// Stop and remove everything of this worker but volumes; a running daemon ends
     Down(Down),
-    /// Print the version
-    Version,
+    /// Print the versions of evenkeel, of the daemon and of the engine
+    Version(Version),
 }
 
 /// What the operator allows, whoever writes the manifests.
@@ -173,7 +212,10 @@ pub struct Run {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel sync ./tasks\n  \
-    evenkeel sync ./tasks --timeout 2m")]
+    evenkeel sync ./tasks --timeout 2m\n\n\
+    Where a daemon keeps that directory already, this waits until it is done.\n\
+    Exit code 0: services are ready and jobs completed; 1: something failed, is broken or held; \
+    3: it took too long.")]
 pub struct Sync {
     #[command(flatten)]
     pub make: Make,
@@ -214,9 +256,11 @@ pub enum PlanFormat {
 #[command(after_help = "Examples:\n  \
     evenkeel validate ./tasks\n  \
     evenkeel validate web.yaml job.yaml -o json\n  \
-    evenkeel validate . -o github        annotations in a GitHub workflow")]
+    evenkeel validate . -o github        annotations in a GitHub workflow\n  \
+    generate | evenkeel validate -\n\n\
+    Exit code 1 if there is any problem.")]
 pub struct Validate {
-    /// Files, and directories with all manifests in them
+    /// Files, and directories with all manifests in them; - is standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// How problems are written
@@ -252,40 +296,6 @@ pub struct Down {
     pub timeout: Duration,
 }
 
-fn parse_worker(text: &str) -> Result<WorkerName, String> {
-    Label::parse(text).map_err(|error| error.to_string())
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "write a number from 0 to 1, such as 0.5")?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("write 0 to 1".to_owned()) }
-}
-
-fn parse_pool(text: &str) -> Result<Subnet, String> {
-    text.parse().map_err(|error| format!("{error}; write a range such as 10.213.0.0/16"))
-}
-
-fn parse_prefix(text: &str) -> Result<String, String> {
-    let path = super::daemon::absolute(std::path::Path::new(text)).map_err(|it| it.to_string())?;
-    Ok(path)
-}
-
-/// Reads `90`, `90s`, `5m`, `1h`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-        Some(end) => text.split_at(end),
-        None => (text, "s"),
-    };
-    let seconds = match unit {
-        "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let total = number.parse::<u64>().ok().zip(seconds).and_then(|(n, unit)| n.checked_mul(unit));
-    total.map(Duration::from_secs).ok_or_else(|| "write a time such as 90s, 5m or 1h".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -295,16 +305,5 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Args::command().debug_assert();
-    }
-
-    #[test]
-    fn a_time_is_a_number_and_a_unit() {
-        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!(parse_duration("1h"), Ok(Duration::from_secs(3600)));
-        for bad in ["", "m", "-1s", "1.5h", "5 m", "99999999999999999999s", "9999999999999999999h"]
-        {
-            assert!(parse_duration(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -71,7 +71,7 @@ async fn alone(common: &Common) -> anyhow::Result<Exit> {
     let ready = daemon::ready(common, purpose, (snapshots, watch::Sender::default())).await?;
     let (_questions, commands) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    Ok(match ready.worker.run(Inputs { commands, stop }).await {
+    Ok(match ready.worker.run(Inputs { commands, stop }).await.ended {
         Ended::Reached => Exit::Ok,
         Ended::Deadline => Exit::Deadline,
         Ended::Stopped => Exit::Failed,

@@ -1,5 +1,7 @@
 //! The log, on standard error.
 
+mod lines;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -8,6 +10,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Args, LogFormat};
+use lines::{Lines, Manner};
 
 /// Starts the log.
 pub fn start(args: &Args) {
@@ -16,10 +19,13 @@ pub fn start(args: &Args) {
         .parse_lossy(&args.common.log);
     let filter = quiet(filter);
     let registry = tracing_subscriber::registry().with(filter);
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     match args.common.log_format {
         LogFormat::Text => {
-            registry.with(fmt::layer().with_writer(std::io::stderr).with_ansi(colour)).init();
+            let terminal = std::io::stderr().is_terminal();
+            // The journal writes down the time itself.
+            let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+            let manner = Manner { time: terminal || !journal };
+            registry.with(Lines::new(manner)).init();
         }
         LogFormat::Json => {
             registry.with(fmt::layer().json().with_writer(std::io::stderr)).init();

@@ -3,16 +3,27 @@
 //! Data goes to standard output, talk to standard error. Exit codes are the same everywhere:
 //! [`Exit`].
 
+mod age;
+mod approve;
 mod args;
 mod daemon;
+mod describe;
 mod down;
+mod escape;
+mod get;
+mod health;
 mod log;
+mod logs;
 mod out;
-mod plan;
+mod pick;
 mod run;
 mod schema;
+mod status;
 mod sync;
+mod table;
 mod validate;
+mod version;
+mod view;
 
 use std::process::ExitCode;
 
@@ -83,7 +94,12 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Validate(validate) => validate::validate(&validate),
             Command::Schema => schema::schema(),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,
-            Command::Version => out::line(&format!("evenkeel {}", env!("CARGO_PKG_VERSION"))),
+            Command::Get(get) => get::get(&common, &get).await,
+            Command::Describe(describe) => describe::describe(&common, &describe).await,
+            Command::Logs(logs) => logs::logs(&common, &logs).await,
+            Command::Status(status) => status::status(&common, &status).await,
+            Command::Approve(approve) => approve::approve(&common, &approve).await,
+            Command::Version(version) => version::version(&common, &version).await,
         }
     });
     // A thread that waits for a disk that is away must not keep the process.

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::Exit;
+use super::{Exit, escape};
 
 /// Writes a line of data. A reader that has gone away is no matter.
 ///
@@ -24,6 +24,19 @@ pub fn data(text: &str) -> anyhow::Result<Exit> {
     }
 }
 
+/// Writes bytes as they are, to standard output or error: what a container wrote is not ours to
+/// change, as with docker.
+///
+/// # Errors
+/// If they can't be written, a reader that has gone away included.
+pub fn raw(stderr: bool, bytes: &[u8]) -> io::Result<()> {
+    fn write(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
+        to.write_all(bytes)?;
+        to.flush()
+    }
+    if stderr { write(io::stderr().lock(), bytes) } else { write(io::stdout().lock(), bytes) }
+}
+
 /// Says something to a person.
 pub fn say(text: &str) {
     // Where nobody listens there is nobody to tell so.
@@ -37,7 +50,7 @@ pub fn error(error: &anyhow::Error) {
         text.push_str(": ");
         text.push_str(&cause.to_string());
     }
-    say(&text);
+    say(&escape::lines(&text));
 }
 
 /// Asks a person; no without a terminal.

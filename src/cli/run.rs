@@ -9,7 +9,8 @@ use tracing::{info, warn};
 
 use super::args::{Common, Run};
 use super::{Exit, daemon, out};
-use crate::api::{self, server};
+use crate::api;
+use crate::api::server::{self, Sources};
 use crate::watch::{self as source, WatchHealth};
 use crate::worker::command::Command;
 use crate::worker::{Goal, Inputs};
@@ -36,13 +37,18 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let (commands_in, commands) = mpsc::channel(QUESTIONS);
     let (health_in, health) = watch::channel(WatchHealth::default());
-    let watching =
-        source::watch(watched, daemon::reader(&dir, &policy), snapshot_in, health_in, stop.clone());
-    let commands_watchdog = commands_in.clone();
-    let serving = server::serve(listener, commands_in, ready.db.clone(), stop.clone());
+    let watching = source::watch(
+        daemon::watching(&dir),
+        daemon::reader(&dir, &policy),
+        snapshot_in,
+        health_in,
+        stop.clone(),
+    );
+    let sources = Sources { commands: commands_in, db: ready.db.clone(), health: health.clone() };
+    let serving = server::serve(listener, sources, stop.clone());
     let (worker, stopped) = (ready.worker, stop.clone());
     let working = async move {
-        let ended = worker.run(Inputs { commands, stop: stopped.clone() }).await;
+        let ended = worker.run(Inputs { commands, stop: stopped.clone() }).await.ended;
         stopped.cancel();
         Ok(ended)
     };

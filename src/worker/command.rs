@@ -48,6 +48,9 @@ pub struct Overview {
     /// Why that can't be read, if it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_unavailable: Option<String>,
+    /// Why changes in it are found late, if they are. The worker does not know; who watches says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch_degraded: Option<String>,
     /// Manifest files that are there.
     pub files: usize,
     /// Every problem in them.
@@ -153,13 +156,14 @@ impl<R: Runtime> Worker<R> {
         self.desired_changed(names);
     }
 
-    fn overview(&self) -> Overview {
+    pub(super) fn overview(&self) -> Overview {
         Overview {
             worker: self.setting.maker.worker.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             source: self.setting.maker.source.clone(),
             source_unavailable: self.desired.unavailable.clone(),
+            watch_degraded: None,
             files: self.files(),
             problems: self.problems(),
             engine: self.engine_info.as_ref().map(|info| EngineOverview {

@@ -27,6 +27,7 @@ mod steps;
 
 pub use clock::Clock;
 pub use lock::{Lock, LockError};
+pub use report::EVENT_TARGET;
 pub use start::Start;
 pub use steps::Setting;
 
@@ -55,7 +56,7 @@ use crate::domain::time::Mono;
 use crate::domain::world::Engine;
 use crate::queue::Queue;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime};
-use command::Command;
+use command::{Command, Overview};
 use engine::Finished;
 use index::Index;
 use pulls::Pulls;
@@ -99,6 +100,17 @@ pub enum Ended {
     Reached,
     /// The time had passed before.
     Deadline,
+}
+
+/// How a worker left things.
+#[derive(Debug)]
+pub struct Left {
+    /// Why it stopped.
+    pub ended: Ended,
+    /// How it was itself.
+    pub overview: Overview,
+    /// How its tasks were, by name.
+    pub tasks: Vec<TaskStatus>,
 }
 
 /// What comes in while the worker runs.
@@ -175,7 +187,7 @@ enum Afresh {
 
 impl<R: Runtime> Worker<R> {
     /// Runs until the goal is reached or the worker is told to stop.
-    pub async fn run(mut self, mut inputs: Inputs) -> Ended {
+    pub async fn run(mut self, mut inputs: Inputs) -> Left {
         let mut events: BoxStream<'static, EngineEvent> =
             self.runtime.events(&self.setting.maker.worker);
         let began = self.clock.now().mono;
@@ -203,8 +215,10 @@ impl<R: Runtime> Worker<R> {
                 () = tokio::time::sleep_until(wake) => self.on_time(),
             }
         };
+        let overview = self.overview();
+        let tasks = self.statuses.values().cloned().collect();
         self.shut_down().await;
-        ended
+        Left { ended, overview, tasks }
     }
 
     /// When time alone makes something to do.

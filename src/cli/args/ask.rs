@@ -1,0 +1,168 @@
+//! What the commands take that ask and answer.
+
+use clap::{Subcommand, ValueEnum};
+
+use super::value::{Since, parse_namespace, parse_since};
+use crate::domain::name::Label;
+
+/// Which tasks.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Named {
+    /// Only tasks of this namespace; also the namespace of a NAME that says none
+    #[arg(short, long, value_parser = parse_namespace)]
+    pub namespace: Option<Label>,
+}
+
+/// `get`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel get\n  \
+    evenkeel get web prod/db -o wide\n  \
+    evenkeel get -n prod -o json\n\n\
+    All namespaces are listed; a name outside `default` is shown as NAMESPACE/NAME.\n\
+    Without a daemon this tells what was known last, and how the containers are now.")]
+pub struct Get {
+    /// Tasks, as NAME or NAMESPACE/NAME; left out: all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub named: Named,
+    /// Of all namespaces, with a column that says which
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// How tasks are written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: ListFormat,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For people
+    #[default]
+    Table,
+    /// For people with a wide screen
+    Wide,
+    /// For programs
+    Json,
+    /// For programs, and people who like it
+    Yaml,
+    /// Names alone
+    Name,
+}
+
+/// `describe`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel describe web\n  \
+    evenkeel describe prod/db --events 100")]
+pub struct Describe {
+    /// Tasks, as NAME or NAMESPACE/NAME
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub named: Named,
+    /// How many of the last events are shown
+    #[arg(long, default_value_t = 15, value_name = "N")]
+    pub events: u32,
+}
+
+/// `logs`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel logs web\n  \
+    evenkeel logs web -f --tail 20       go on, also after restarts; stop with Ctrl-C\n  \
+    evenkeel logs web --previous         why did it end?\n  \
+    evenkeel logs web --since 10m --slot 1\n\n\
+    With several instances each line begins with NAME.SLOT.")]
+pub struct Logs {
+    /// The task, as NAME or NAMESPACE/NAME
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub named: Named,
+    /// Go on as it grows, also with the instances that come after; until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Of the instance that ended last; what is left of it, if its container is gone
+    #[arg(short, long, conflicts_with = "follow")]
+    pub previous: bool,
+    /// Only so many of the last lines of each instance
+    #[arg(long, value_name = "N")]
+    pub tail: Option<u32>,
+    /// Only what was written since: a time ago, such as 10m, or a moment, such as
+    /// 2026-01-31T09:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
+    pub since: Option<Since>,
+    /// Only of this one of the replicas, counted from 0
+    #[arg(long, value_name = "N")]
+    pub slot: Option<u16>,
+    /// With the time of each line before it
+    #[arg(short, long)]
+    pub timestamps: bool,
+}
+
+/// `status`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel status\n  \
+    evenkeel status -o json\n\n\
+    Exit code 0 if all is well, 1 if something needs a look, 4 if no daemon runs.")]
+pub struct Status {
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TextFormat,
+}
+
+/// How something is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// `approve`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Approve {
+    /// What was held back.
+    #[command(subcommand)]
+    pub what: Approval,
+}
+
+/// What was held back.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Approval {
+    /// Let the tasks go whose manifests are gone, though they are many
+    #[command(after_help = "Examples:\n  \
+        evenkeel approve prune               shows them, then asks\n\n\
+        Exactly the tasks that are shown are removed; volumes stay.")]
+    Prune {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Take containers over that were made from another directory
+    #[command(after_help = "Examples:\n  \
+        evenkeel approve source              after the directory was moved\n\n\
+        What the present directory does not ask for is stopped and removed then.")]
+    Source {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// `version`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel version\n  \
+    evenkeel version -o json\n  \
+    evenkeel --version                   its own alone")]
+pub struct Version {
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TextFormat,
+}

@@ -1,0 +1,174 @@
+//! `evenkeel describe`.
+
+use std::fmt::Write as _;
+
+use super::age::age;
+use super::args::{Common, Describe};
+use super::pick::{Picked, pick};
+use super::table::Table;
+use super::view::{Teller, View};
+use super::{Exit, escape, get, health, out};
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::event::{Event, Severity};
+use crate::domain::status::{InstanceStatus, TaskStatus, Truth};
+use crate::domain::time::Timestamp;
+use crate::manifest::render;
+use crate::worker::Clock;
+
+/// Tells all about tasks.
+pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> {
+    let view = View::open(common).await?;
+    if let Some(note) = view.note() {
+        out::say(note);
+    }
+    let source = match &view.teller {
+        Teller::Daemon(client) => Some(client.worker().await?.source),
+        Teller::State(_) => None,
+    };
+    let now = Clock::begin().now().wall;
+    let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());
+    for (index, task) in found.into_iter().enumerate() {
+        let events = view.events(&task.name, args.events).await?;
+        let text = text(task, &events, source.as_deref(), now);
+        out::data(&if index == 0 { text } else { format!("\n\n{text}") })?;
+    }
+    for sentence in &missing {
+        out::say(&format!("error: {sentence}"));
+    }
+    Ok(if missing.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestamp) -> String {
+    let mut text = String::new();
+    let mut field = |name: &str, value: &str| {
+        // A text has always place for more.
+        let _ = writeln!(text, "{name:<13}{}", escape::line(value));
+    };
+    field("Name:", &task.name.to_string());
+    field("Kind:", &task.kind.to_string());
+    field("Status:", &health::word(task));
+    field("Ready:", &format!("{} of {}", task.ready_replicas, task.replicas));
+    field("Restarts:", &task.restarts.to_string());
+    field("Image:", &task.image);
+    field("Generation:", &get::generation(task));
+    field("Manifest:", &beneath(source, &task.source.to_string()));
+    field("Created:", &when(task.created_at, now));
+    field("Uid:", &task.uid.0.to_string());
+    let doing = task.doing.iter().map(|line| ("Doing:", line));
+    for (name, line) in doing.chain(task.waiting_for.iter().map(|line| ("Waiting for:", line))) {
+        field(name, line);
+    }
+    if let Some(seconds) = task.next_try_in_seconds {
+        field("Next try:", &format!("in {seconds}s"));
+    }
+    if let Some(refusal) = &task.refused {
+        let what = format!(
+            "generation {} failed {}, {}: {}; it is tried again when the manifest changes",
+            refusal.generation,
+            when(refusal.at, now),
+            refusal.reason,
+            refusal.message
+        );
+        field("Refused:", &what);
+    }
+    let _ = write!(text, "\nConditions:\n{}", conditions(task, now));
+    let _ = write!(text, "\nInstances:\n{}", instances(&task.instances, now));
+    if !task.problems.is_empty() {
+        let shown: Vec<Diagnostic> = task
+            .problems
+            .iter()
+            .map(|it| {
+                escape::problem(&Diagnostic { file: beneath(source, &it.file), ..it.clone() })
+            })
+            .collect();
+        let _ = write!(text, "\n{}", render::people(&shown, render::Colour::Always));
+    }
+    let _ = write!(text, "\nEvents:\n{}", self::events(events, now));
+    text
+}
+
+/// A path of the source as one that can be opened from anywhere.
+fn beneath(source: Option<&str>, path: &str) -> String {
+    source.map_or_else(|| path.to_owned(), |source| format!("{source}/{path}"))
+}
+
+fn when(at: Timestamp, now: Timestamp) -> String {
+    format!("{at} ({} ago)", age(now.since(at)))
+}
+
+fn conditions(task: &TaskStatus, now: Timestamp) -> String {
+    let mut table = Table::of(&["TYPE", "STATUS", "FOR", "REASON", "MESSAGE"]);
+    for condition in &task.conditions {
+        let status = match condition.status {
+            Truth::True => "True",
+            Truth::False => "False",
+            Truth::Unknown => "Unknown",
+        };
+        let since = age(now.since(condition.last_transition_time));
+        let type_ = condition.type_.to_string();
+        table.row([&*type_, status, &since, &condition.reason, &condition.message]);
+    }
+    table.text("  ")
+}
+
+fn instances(instances: &[InstanceStatus], now: Timestamp) -> String {
+    if instances.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let ago = |at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!("{} ago", age(now.since(at))))
+    };
+    let mut table = Table::of(&[
+        "SEAT",
+        "STATE",
+        "READY",
+        "CONTAINER",
+        "STARTED",
+        "ENDED",
+        "EXIT",
+        "REASON",
+        "REVISION",
+        "IMAGE-ID",
+        "PORTS",
+    ]);
+    for it in instances {
+        let image = it.image_id.as_deref().unwrap_or_default();
+        let image = image.strip_prefix("sha256:").unwrap_or(image);
+        table.row([
+            format!("{}.{}", it.slot, it.attempt),
+            it.state.to_string(),
+            if it.ready { "yes" } else { "no" }.to_owned(),
+            it.container_id.as_ref().map_or_else(String::new, |id| id.short().to_owned()),
+            ago(it.started_at),
+            ago(it.finished_at),
+            it.exit_code.map_or_else(String::new, |code| code.to_string()),
+            it.reason.clone().unwrap_or_default(),
+            it.revision.to_string(),
+            image.chars().take(12).collect(),
+            it.ports.join(","),
+        ]);
+    }
+    let mut text = table.text("  ");
+    for it in instances {
+        let said = it.message.as_ref().map(|message| format!(": {}", escape::line(message)));
+        let because = escape::line(&it.because);
+        let said = said.unwrap_or_default();
+        let _ = writeln!(text, "  {}.{} because {because}{said}", it.slot, it.attempt);
+    }
+    text
+}
+
+fn events(events: &[Event], now: Timestamp) -> String {
+    if events.is_empty() {
+        return "  none\n".to_owned();
+    }
+    let mut table = Table::of(&["AGE", "TYPE", "REASON", "MESSAGE"]);
+    for event in events {
+        let severity = match event.severity {
+            Severity::Normal => "Normal",
+            Severity::Warning => "Warning",
+        };
+        table.row([&*age(now.since(event.at)), severity, &event.reason, &event.message]);
+    }
+    table.text("  ")
+}

@@ -1,0 +1,135 @@
+//! `evenkeel get`.
+
+use serde::Serialize;
+
+use super::age::age;
+use super::args::{Common, Get, ListFormat};
+use super::pick::{Picked, pick, short};
+use super::table::Table;
+use super::view::View;
+use super::{Exit, health, out};
+use crate::domain::status::TaskStatus;
+use crate::domain::time::Timestamp;
+use crate::worker::Clock;
+
+/// Lists tasks.
+pub async fn get(common: &Common, args: &Get) -> anyhow::Result<Exit> {
+    let view = View::open(common).await?;
+    if let Some(note) = view.note() {
+        out::say(note);
+    }
+    let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());
+    let text = match args.output {
+        ListFormat::Table | ListFormat::Wide => {
+            if found.is_empty() && missing.is_empty() {
+                out::say(&nothing(args));
+                return Ok(Exit::Ok);
+            }
+            let with = Columns {
+                wide: args.output == ListFormat::Wide,
+                namespace: args.all_namespaces,
+                now: Clock::begin().now().wall,
+            };
+            if found.is_empty() { String::new() } else { table(&found, &with).text("") }
+        }
+        ListFormat::Name => found.iter().map(|task| short(&task.name) + "\n").collect(),
+        ListFormat::Json => serde_json::to_string_pretty(&data(&found, args))? + "\n",
+        ListFormat::Yaml => serde_yaml::to_string(&data(&found, args))?,
+    };
+    out::data(&text)?;
+    for sentence in &missing {
+        out::say(&format!("error: {sentence}"));
+    }
+    Ok(if missing.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+fn nothing(args: &Get) -> String {
+    match &args.named.namespace {
+        Some(namespace) => format!("there are no tasks in namespace {namespace}"),
+        None => {
+            "there are no tasks; a manifest in the directory of the daemon makes one".to_owned()
+        }
+    }
+}
+
+/// Tasks for programs.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'a> {
+    /// One that was asked for by its name stands alone, as with kubectl.
+    One(&'a TaskStatus),
+    List {
+        items: &'a [&'a TaskStatus],
+    },
+}
+
+fn data<'a>(found: &'a [&'a TaskStatus], args: &Get) -> Data<'a> {
+    match (found, &*args.names) {
+        ([task], [_]) => Data::One(task),
+        _ => Data::List { items: found },
+    }
+}
+
+/// Which columns a table of tasks has.
+struct Columns {
+    wide: bool,
+    namespace: bool,
+    now: Timestamp,
+}
+
+fn table(tasks: &[&TaskStatus], with: &Columns) -> Table {
+    let mut header = vec!["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IMAGE"];
+    if with.namespace {
+        header.insert(0, "NAMESPACE");
+    }
+    if with.wide {
+        header.extend(["PORTS", "GENERATION", "SOURCE"]);
+    }
+    let mut table = Table::of(&header);
+    for task in tasks {
+        let name = if with.namespace { task.name.name.to_string() } else { short(&task.name) };
+        let mut row = vec![
+            name,
+            format!("{}/{}", task.ready_replicas, task.replicas),
+            health::word(task),
+            restarts(task, with.now),
+            age(with.now.since(task.created_at)),
+            task.image.clone(),
+        ];
+        if with.namespace {
+            row.insert(0, task.name.namespace.to_string());
+        }
+        if with.wide {
+            row.extend([ports(task), generation(task), task.source.to_string()]);
+        }
+        table.row(row);
+    }
+    table
+}
+
+fn restarts(task: &TaskStatus, now: Timestamp) -> String {
+    let last = task.instances.iter().filter_map(|instance| instance.finished_at).max();
+    match last.filter(|_| task.restarts > 0) {
+        Some(at) => format!("{} ({} ago)", task.restarts, age(now.since(at))),
+        None => task.restarts.to_string(),
+    }
+}
+
+fn ports(task: &TaskStatus) -> String {
+    let live = task.instances.iter().filter(|instance| !instance.state.is_end());
+    let mut ports: Vec<&str> = live.flat_map(|it| &it.ports).map(String::as_str).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports.join(",")
+}
+
+/// The generation that is wanted, and the one that runs if that is another.
+#[must_use]
+pub fn generation(task: &TaskStatus) -> String {
+    match task.serving_generation {
+        Some(serving) if serving != task.generation => {
+            format!("{} ({serving} runs)", task.generation)
+        }
+        Some(_) | None => task.generation.to_string(),
+    }
+}

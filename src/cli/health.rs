@@ -1,0 +1,52 @@
+//! How a task is, in a word and in a sentence.
+
+use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
+
+/// What somebody has to do something about, though the task may run well.
+const BLOCKED: [&str; 8] = [
+    "SourceUnavailable",
+    "PruneHeld",
+    "SourceChanged",
+    "NotOurs",
+    "NoSharedHost",
+    "PortConflict",
+    "VolumeInUse",
+    "EngineUnavailable",
+];
+
+/// The phase, and what is wrong with it: `Running`, `Pending(CrashLoop)`, `Running(RolledBack)`.
+#[must_use]
+pub fn word(task: &TaskStatus) -> String {
+    match trouble(task) {
+        Some((reason, _)) if reason != task.phase.to_string() => {
+            format!("{}({reason})", task.phase)
+        }
+        Some(_) | None => task.phase.to_string(),
+    }
+}
+
+/// Why a task is not as it should be: a stable word and a sentence. `None`: it is, or it is on its
+/// way there.
+#[must_use]
+pub fn trouble(task: &TaskStatus) -> Option<(&str, &str)> {
+    let of = |type_, status| task.condition(type_).filter(|it| it.status == status);
+    let said = |type_| task.condition(type_).map(|it| (&*it.reason, &*it.message));
+    if of(ConditionType::Valid, Truth::False).is_some() {
+        return said(ConditionType::Valid);
+    }
+    let converged = task.condition(ConditionType::Converged);
+    if let Some(it) = converged.filter(|it| BLOCKED.contains(&&*it.reason)) {
+        return Some((&it.reason, &it.message));
+    }
+    if let Some(refusal) = &task.refused {
+        return Some(("RolledBack", &refusal.message));
+    }
+    match task.phase {
+        Phase::Failed | Phase::Degraded | Phase::Pending => said(ConditionType::Ready),
+        Phase::Stopping
+        | Phase::Suspended
+        | Phase::Completed
+        | Phase::Progressing
+        | Phase::Running => None,
+    }
+}

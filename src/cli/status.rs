@@ -1,0 +1,157 @@
+//! `evenkeel status`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::age::age;
+use super::args::{Common, Status, TextFormat};
+use super::pick::short;
+use super::{Exit, daemon, escape, health, out};
+use crate::api::client::Client;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::status::{Phase, TaskStatus};
+use crate::domain::time::Timestamp;
+use crate::worker::Clock;
+use crate::worker::command::Overview;
+
+/// Tells whether all is well.
+pub async fn status(common: &Common, args: &Status) -> anyhow::Result<Exit> {
+    let client = Client::of(&daemon::state_dir(common)?);
+    let worker = client.worker().await?;
+    let tasks = client.tasks().await?;
+    let troubles = troubles(common, &worker, &tasks);
+    let phases = phases(&tasks);
+    let well = troubles.is_empty();
+    match args.output {
+        TextFormat::Json => {
+            let phases: BTreeMap<String, usize> =
+                phases.iter().map(|(phase, count)| (phase.to_string(), *count)).collect();
+            let all = json!({
+                "ok": well, "troubles": troubles, "phases": phases, "worker": worker,
+            });
+            out::line(&serde_json::to_string_pretty(&all)?)?;
+        }
+        TextFormat::Text => {
+            let mut text = facts(&worker, &phases, Clock::begin().now().wall);
+            for trouble in &troubles {
+                let _ = write!(text, "\n! {trouble}\n");
+            }
+            if well {
+                text.push_str("\nall is well\n");
+            }
+            out::data(&text)?;
+        }
+    }
+    Ok(if well { Exit::Ok } else { Exit::Failed })
+}
+
+fn phases(tasks: &[TaskStatus]) -> BTreeMap<Phase, usize> {
+    let mut phases = BTreeMap::new();
+    for task in tasks {
+        *phases.entry(task.phase).or_default() += 1;
+    }
+    phases
+}
+
+/// How things are, a line each.
+fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp) -> String {
+    let mut text = String::new();
+    let mut fact = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<8} {}", escape::line(value));
+    };
+    let down = if worker.going_down { ", removing everything" } else { "" };
+    let who = format!("{}, evenkeel {}, pid {}{down}", worker.worker, worker.version, worker.pid);
+    fact("worker", &who);
+    let read = match (&worker.source_unavailable, &worker.watch_degraded) {
+        (Some(_), _) => "can't be read".to_owned(),
+        (None, Some(_)) => format!("{}, read every now and then", files(worker.files)),
+        (None, None) => format!("{}, watched", files(worker.files)),
+    };
+    fact("source", &format!("{}: {read}", worker.source));
+    let engine = match (&worker.engine, &worker.engine_unavailable) {
+        (_, Some(_)) => "can't be asked".to_owned(),
+        (None, None) => "not asked yet".to_owned(),
+        (Some(engine), None) => {
+            let up = engine.started_at.map(|at| format!(", up {}", age(now.since(at))));
+            let up = up.unwrap_or_default();
+            format!("Docker {} (API {}){up}", engine.version, engine.api_version)
+        }
+    };
+    fact("engine", &engine);
+    let total: usize = phases.values().sum();
+    let each: Vec<String> =
+        phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+    let each = if each.is_empty() { "none".to_owned() } else { each.join(", ") };
+    fact("tasks", &if phases.len() > 1 { format!("{total}: {each}") } else { each });
+    text
+}
+
+fn files(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "file" } else { "files" })
+}
+
+/// What needs a look, and what to do about it; some are of several lines.
+fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(why) = &worker.source_unavailable {
+        let why = escape::line(why);
+        found.push(format!("the source can't be read: {why}; everything stays as it is"));
+    }
+    if let Some(why) = &worker.watch_degraded {
+        let why = escape::line(why);
+        found.push(format!("changes of files are found late: {why}"));
+    }
+    if let Some(why) = &worker.engine_unavailable {
+        found.push(format!("the engine can't be asked: {}", escape::line(why)));
+    }
+    if let Some(source) = &worker.source_changed {
+        found.push(format!(
+            "containers of this worker were made from {}: nothing is started or removed; \
+             to take them over: {}, or use another --worker",
+            escape::line(source),
+            common.again("approve source")
+        ));
+    }
+    if let Some(held) = &worker.prune_held {
+        let names: Vec<String> = held.tasks.iter().map(short).collect();
+        found.push(format!(
+            "removals are held: {}\n  {}\n  to let them go: {}",
+            escape::line(&held.why),
+            names.join(", "),
+            common.again("approve prune")
+        ));
+    }
+    if let Some(why) = &worker.db_trouble {
+        let why = escape::line(why);
+        found.push(format!("the state can't be written: {why}; nothing new is started"));
+    }
+    found.extend(broken(&worker.problems));
+    // What is wrong with all of them is said above.
+    let said = ["SourceUnavailable", "EngineUnavailable", "SourceChanged", "PruneHeld"];
+    for task in tasks {
+        let trouble = health::trouble(task).filter(|(reason, _)| !said.contains(reason));
+        if let Some((_, message)) = trouble.filter(|_| task.problems.is_empty()) {
+            let (name, word) = (short(&task.name), health::word(task));
+            found.push(format!("{name} is {word}: {}", escape::line(message)));
+        }
+    }
+    found
+}
+
+/// Each broken file with its first problem.
+fn broken(problems: &[Diagnostic]) -> Vec<String> {
+    let mut by_file: BTreeMap<&str, Vec<&Diagnostic>> = BTreeMap::new();
+    for problem in problems {
+        by_file.entry(&problem.file).or_default().push(problem);
+    }
+    let one = |problems: Vec<&Diagnostic>| {
+        let first = escape::line(&problems[0].to_string()).into_owned();
+        match problems.len() {
+            1 => first,
+            count => format!("{first}, and {} more in that file", count - 1),
+        }
+    };
+    by_file.into_values().map(one).collect()
+}
