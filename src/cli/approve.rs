@@ -2,7 +2,7 @@
 
 use super::args::{Approval, Approve, Common};
 use super::pick::short;
-use super::{Exit, daemon, escape, out};
+use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
 use crate::api::{ApprovePrune, ApproveSource};
 
@@ -21,7 +21,10 @@ async fn prune(client: &Client, yes: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     };
     let count = held.tasks.len();
-    out::say(&format!("These tasks have no manifest any more ({}):", escape::line(&held.why)));
+    out::say(&format!(
+        "These tasks have no manifest any more ({}):",
+        escape::line(health::held(&held))
+    ));
     for task in &held.tasks {
         out::say(&format!("  {}", short(task)));
     }

@@ -1,6 +1,7 @@
 //! How a task is, in a word and in a sentence.
 
 use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
+use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
 const BLOCKED: [&str; 8] = [
@@ -13,6 +14,13 @@ const BLOCKED: [&str; 8] = [
     "VolumeInUse",
     "EngineUnavailable",
 ];
+
+/// Why removals are held, without what to do about that: who shows it says so for the worker that
+/// is meant.
+#[must_use]
+pub fn held(held: &Held) -> &str {
+    held.why.split("; ").next().unwrap_or(&held.why)
+}
 
 /// The phase, and what is wrong with it: `Running`, `Pending(CrashLoop)`, `Running(RolledBack)`.
 #[must_use]

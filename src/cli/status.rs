@@ -118,7 +118,7 @@ fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<Str
         let names: Vec<String> = held.tasks.iter().map(short).collect();
         found.push(format!(
             "removals are held: {}\n  {}\n  to let them go: {}",
-            escape::line(&held.why),
+            escape::line(health::held(held)),
             names.join(", "),
             common.again("approve prune")
         ));

@@ -2,6 +2,7 @@
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
 
 mod architecture;
+mod cli;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod db;

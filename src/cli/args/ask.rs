@@ -126,6 +126,10 @@ pub enum TextFormat {
 
 /// `approve`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel approve prune\n  \
+    evenkeel approve source\n\n\
+    `evenkeel status` tells what is held back.")]
 pub struct Approve {
     /// What was held back.
     #[command(subcommand)]

@@ -18,6 +18,9 @@ use crate::worker::{Clock, EVENT_TARGET};
 /// No column grows beyond this: one long name must not push all others to the right.
 const WIDEST: usize = 28;
 
+/// As wide as the usual reasons, so that the column does not jump with the first lines.
+const USUAL: usize = "Restarted".len();
+
 /// How lines are written.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
@@ -38,7 +41,7 @@ impl Lines {
     /// None written yet.
     #[must_use]
     pub fn new(manner: Manner) -> Self {
-        Self { manner, task: AtomicUsize::new(0), reason: AtomicUsize::new(0) }
+        Self { manner, task: AtomicUsize::new(0), reason: AtomicUsize::new(USUAL) }
     }
 
     fn line(&self, metadata: &Metadata<'_>, record: &Record, now: Timestamp) -> String {
@@ -142,5 +145,49 @@ fn word_of(level: Level) -> Option<&'static str> {
         Level::INFO => None,
         Level::DEBUG => Some("debug"),
         _ => Some("trace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+
+    /// Keeps the lines instead of writing them.
+    struct Kept(Lines, Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            let mut record = Record::default();
+            event.record(&mut record);
+            let line = self.0.line(event.metadata(), &record, Timestamp::from_millis(45_000));
+            let plain = anstream::adapter::strip_str(&line).to_string();
+            self.1.lock().unwrap().push(plain);
+        }
+    }
+
+    #[test]
+    fn what_happens_to_tasks_stands_in_columns_and_all_else_is_short() {
+        let kept = Arc::default();
+        let lines = Lines::new(Manner { time: true });
+        let subscriber = tracing_subscriber::registry().with(Kept(lines, Arc::clone(&kept)));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: EVENT_TARGET, task = "prod/web", reason = "Running", "it runs");
+            tracing::warn!(target: EVENT_TARGET, task = "default/db", reason = "Failed", "a\nb");
+            tracing::info!(tasks = 3, "state read");
+            tracing::warn!(task = "default/db", error = %"no\u{1b}[2J", "it failed");
+        });
+        assert_eq!(
+            *kept.lock().unwrap(),
+            [
+                "00:00:45Z  prod/web  Running    it runs",
+                "00:00:45Z  db        Failed     a b",
+                "00:00:45Z  state read tasks=3",
+                "00:00:45Z  warning: it failed error=no␛[2J task=default/db",
+            ]
+        );
     }
 }

@@ -83,7 +83,7 @@ impl Outcome {
             said.push(format!(
                 "these were not removed: {}; {}",
                 names.join(", "),
-                escape::line(&held.why)
+                escape::line(health::held(held))
             ));
         }
         if let Some(why) = &worker.db_trouble {
