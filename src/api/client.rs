@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ApprovePrune, ApproveSource, Numbered, Problem};
+use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem};
+use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem, RecordBody};
 use crate::db::{Db, DbError, EventQuery};
 use crate::domain::instance::InstanceId;
 use crate::watch::WatchHealth;
@@ -131,8 +131,8 @@ async fn tasks(State(sources): State<Sources>) -> Result<Json<impl Serialize>, R
     sources.ask(Command::Tasks).await.map(Json)
 }
 
-async fn records(State(shared): State<Shared>) -> Result<Json<Vec<RecordBody>>, Refused> {
-    let records = shared.ask(Command::Records).await?;
+async fn records(State(sources): State<Sources>) -> Result<Json<Vec<RecordBody>>, Refused> {
+    let records = sources.ask(Command::Records).await?;
     Ok(Json(records.into_iter().map(RecordBody::from).collect()))
 }
 

@@ -16,6 +16,7 @@ mod log;
 mod logs;
 mod out;
 mod pick;
+mod plan;
 mod run;
 mod schema;
 mod status;

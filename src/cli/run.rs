@@ -37,13 +37,9 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let stop = CancellationToken::new();
     let (commands_in, commands) = mpsc::channel(QUESTIONS);
     let (health_in, health) = watch::channel(WatchHealth::default());
-    let watching = source::watch(
-        daemon::watching(&dir),
-        daemon::reader(&dir, &policy),
-        snapshot_in,
-        health_in,
-        stop.clone(),
-    );
+    let watching =
+        source::watch(watched, daemon::reader(&dir, &policy), snapshot_in, health_in, stop.clone());
+    let commands_watchdog = commands_in.clone();
     let sources = Sources { commands: commands_in, db: ready.db.clone(), health: health.clone() };
     let serving = server::serve(listener, sources, stop.clone());
     let (worker, stopped) = (ready.worker, stop.clone());

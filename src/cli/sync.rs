@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Sync};
@@ -24,7 +24,8 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let purpose = daemon::purpose(common, &args.make, Goal::Settled { deadline: args.timeout })?;
     let dir = purpose.setting.maker.source.clone();
     let reader = daemon::reader(&dir, &purpose.setting.policy);
-    let options = daemon::watching(&dir);
+    let host_paths = watch::Sender::default();
+    let options = daemon::watching(&dir, &host_paths);
     let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
     if let Snapshot::Unavailable { message } = &snapshot {
         bail!("{message}; nothing was changed");
@@ -43,7 +44,7 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
         (through_daemon::wait(&client, &snapshot, args.timeout).await?, true)
     } else {
         let (snapshot_in, snapshot_out) = daemon::snapshots();
-        let ready = daemon::ready(common, purpose, snapshot_out).await?;
+        let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
         snapshot_in.send_replace(Arc::new(snapshot));
         let (_questions, commands) = mpsc::channel(1);
         let stop = CancellationToken::new();

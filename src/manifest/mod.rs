@@ -40,7 +40,7 @@ pub use across::across;
 use check::Origin;
 use finding::Finding;
 use node::{Kind, Node};
-use read::{Documents, Draft, Extent};
+use read::Documents;
 pub use suggest::nearest;
 pub use text::MAX_FILE_BYTES;
 use text::{Problem, Spot, Text};

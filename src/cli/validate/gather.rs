@@ -53,7 +53,7 @@ fn is_named_dir(path: &Path) -> bool {
 impl Gathered {
     fn dir(&mut self, path: &Path, policy: &Policy) -> anyhow::Result<()> {
         let source = daemon::absolute(path)?;
-        let options = daemon::watching(&source);
+        let options = daemon::watching(&source, &tokio::sync::watch::Sender::default());
         let files = match read_once(&options, daemon::reader(&source, policy)) {
             Snapshot::Read { files } => files,
             Snapshot::Unavailable { message } => bail!("{message}"),
