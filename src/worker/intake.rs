@@ -25,9 +25,11 @@ impl<R: Runtime> Worker<R> {
         // Held no longer than needed: the watcher changes it in place.
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
+        let known = self.desired.problems.clone();
         let now = self.clock.now().mono;
         let changed = self.desired.advance(&snapshot, &self.rules, now);
         drop(snapshot);
+        self.tell_of_problems(&changed, &known);
         self.desired_changed(changed);
         if before.0 != self.desired.unavailable {
             self.tell_of_source();

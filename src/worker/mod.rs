@@ -98,6 +98,9 @@ pub enum Ended {
     Stopped,
     /// Its goal was reached.
     Reached,
+    /// Nothing is left to do, and not all is as the files ask: something failed, was refused, is
+    /// held, or can't be read.
+    Short,
     /// The time had passed before.
     Deadline,
 }
@@ -195,7 +198,11 @@ impl<R: Runtime> Worker<R> {
             if let Some(ended) = self.reached(began) {
                 break ended;
             }
-            let wake = self.clock.instant(self.wake_at());
+            let wake = match self.goal {
+                Goal::Settled { deadline } => self.wake_at().min(began + deadline),
+                Goal::Forever | Goal::Down => self.wake_at(),
+            };
+            let wake = self.clock.instant(wake);
             tokio::select! {
                 () = inputs.stop.cancelled() => break Ended::Stopped,
                 Some(event) = events.next() => self.on_event(event),
@@ -224,7 +231,9 @@ impl<R: Runtime> Worker<R> {
     /// When time alone makes something to do.
     fn wake_at(&self) -> Mono {
         let relist = self.relisting.at;
-        let desired = self.desired.wake_at().unwrap_or(relist);
+        // Who takes everything down reads no manifest any more.
+        let reads = self.goal != Goal::Down;
+        let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
         relist.min(desired).min(self.next_turn)
     }
 
@@ -241,7 +250,7 @@ impl<R: Runtime> Worker<R> {
             Goal::Forever => None,
             Goal::Settled { deadline } => {
                 if self.is_settled() {
-                    return Some(Ended::Reached);
+                    return Some(if self.is_as_asked() { Ended::Reached } else { Ended::Short });
                 }
                 (self.clock.now().mono.since(began) >= deadline).then_some(Ended::Deadline)
             }
@@ -268,6 +277,14 @@ impl<R: Runtime> Worker<R> {
             && self.read_once
             && self.desired.wake_at().is_none()
             && self.statuses.values().all(TaskStatus::is_settled)
+    }
+
+    /// Whether what is settled is what the files ask for, all of it.
+    fn is_as_asked(&self) -> bool {
+        self.desired.unavailable.is_none()
+            && self.desired.prune_held.is_none()
+            && self.problems().is_empty()
+            && self.statuses.values().all(TaskStatus::is_as_asked)
     }
 
     async fn shut_down(mut self) {

@@ -225,7 +225,9 @@ impl<R: Runtime> Worker<R> {
         let other = listed
             .sources
             .into_iter()
-            .find(|source| source != mine && !self.approved_sources.contains(source));
+            .find(|source| source != mine && !self.approved_sources.contains(source))
+            // Everything of this worker's name is to go, wherever it was made from.
+            .filter(|_| self.goal != Goal::Down);
         let source_news = self.engine.source_changed != other;
         self.engine.source_changed = other;
         for id in &listed.inspect {

@@ -1,6 +1,6 @@
 //! What the worker says of itself and its tasks: the log, the events, the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{info, warn};
 
@@ -38,6 +38,24 @@ impl<R: Runtime> Worker<R> {
                 "{message}; everything stays as it is"
             ),
             None => info!(target: EVENT_TARGET, reason = "SourceAvailable", "the source is read"),
+        }
+    }
+
+    /// Tells what is wrong in the files: of tasks that have just changed, and of no task what was
+    /// not known before.
+    pub(super) fn tell_of_problems(&self, changed: &BTreeSet<TaskName>, known: &[Diagnostic]) {
+        for name in changed {
+            let validity = self.desired.tasks.get(name).map(|wanted| &wanted.validity);
+            if let Some(Validity::Held { problems, .. }) = validity {
+                for problem in problems {
+                    let task = name.to_string();
+                    let reason = problem.reason.word();
+                    warn!(target: EVENT_TARGET, task, reason, "{problem}");
+                }
+            }
+        }
+        for problem in self.desired.problems.iter().filter(|problem| !known.contains(problem)) {
+            warn!(target: EVENT_TARGET, reason = problem.reason.word(), "{problem}");
         }
     }
 

@@ -314,6 +314,12 @@ impl TaskStatus {
             Phase::Stopping | Phase::Progressing | Phase::Degraded | Phase::Pending => false,
         }
     }
+
+    /// Whether a settled task is what its manifest asks for: nothing of it failed or was refused.
+    #[must_use]
+    pub fn is_as_asked(&self) -> bool {
+        self.phase != Phase::Failed && self.refused.is_none()
+    }
 }
 
 impl fmt::Display for Kind {
