@@ -1,10 +1,18 @@
 //! What is tried on the real Docker Engine. Each test makes its own worker name and removes by
 //! label what it made; nothing else on the engine is touched.
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::disallowed_methods, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod byhand;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod crash;
+mod examples;
+mod files;
+mod house;
 mod on_docker;
+mod poller;
 mod registry;
 mod settings;
+mod updates;

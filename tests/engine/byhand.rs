@@ -1,0 +1,122 @@
+//! What people do to our containers by hand is mended; what only looks like ours is left alone.
+
+use std::process::Command;
+
+use evenkeel::domain::container::label;
+use serde_json::Value;
+
+use crate::bench::{IMAGE, docker};
+use crate::house::{House, Seen, service};
+
+const LIMITED: &str = "resources:\n  limits:\n    memory: 32Mi";
+
+#[test]
+fn what_people_do_to_a_container_by_hand_is_mended() {
+    let Some(house) = House::open() else { return };
+    house.save("web.yaml", &service("web", "1", LIMITED));
+    let first = house.wait_up("web");
+    let network = format!("evenkeel.{}.default", house.worker());
+
+    // What leaves the process alive is mended without another one.
+    docker(["pause", &first.id]);
+    house.wait_said(0, "it was paused");
+    docker(["rename", &first.id, &format!("{}-by-hand", house.worker())]);
+    docker(["network", "disconnect", &network, &first.id]);
+    docker(["update", "--memory", "64m", "--memory-swap", "64m", &first.id]);
+    let mended = house.wait("it is as it was", || {
+        let seen = house.inspect(&first.id)?;
+        let at_home = seen.all["NetworkSettings"]["Networks"][&network].is_object();
+        let limited = seen.all["HostConfig"]["Memory"] == 32 << 20;
+        (seen.status == "running" && seen.name == first.name && at_home && limited).then_some(seen)
+    });
+    assert_eq!(mended.started_at, first.started_at);
+    let aliases = &mended.all["NetworkSettings"]["Networks"][&network]["Aliases"];
+    let aliases: Vec<&str> = aliases.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(aliases.contains(&"web") && aliases.contains(&"0.web"), "{aliases:?}");
+
+    // What ends the process gives another one.
+    let mut last = first;
+    for deed in [&["rm", "-f"][..], &["stop", "-t", "1"], &["kill"]] {
+        docker(deed.iter().copied().chain([last.id.as_str()]));
+        let next = house.wait_up("web");
+        assert_ne!(next.id, last.id, "{deed:?}");
+        last = next;
+    }
+    // One that has ended and is started again by hand is not wanted.
+    let old = house.of("web").into_iter().find(|seen| !seen.is_live()).expect("the last is kept");
+    docker(["start", &old.id]);
+    house.wait("it is stopped again", || {
+        house.live("web").iter().all(|it| it.id == last.id).then_some(())
+    });
+    house.assert_same(&[&last]);
+}
+
+#[test]
+fn what_only_looks_like_ours_is_left_alone() {
+    let Some(house) = House::open() else { return };
+    house.save("web.yaml", &service("web", "1", ""));
+    let first = house.wait_up("web");
+
+    let labels: Vec<String> = first.all["Config"]["Labels"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(name, value)| {
+            ["--label".to_owned(), format!("{name}={}", value.as_str().unwrap())]
+        })
+        .collect();
+    let worker = house.worker().to_owned();
+    let mark = format!("evenkeel-test.stranger-of={worker}");
+    let run = |name: &str, labels: &[String], image: &str| {
+        let mut all = vec!["run", "-d", "--network=none", "--name", name, "--label", &mark];
+        all.extend(labels.iter().map(String::as_str));
+        all.extend([image, "sleep", "3600"]);
+        docker(all)
+    };
+    let image = docker(["commit", &first.id]);
+    let strangers = [
+        // The name that our next container is to have.
+        run(&format!("evenkeel.{worker}.default.web.0.2"), &[], IMAGE),
+        // Our labels, under another name and under one like ours.
+        run(&format!("copied-{worker}"), &labels, IMAGE),
+        run(&format!("evenkeel.{worker}.default.web.7.7"), &labels, IMAGE),
+        // Our labels, by way of an image.
+        run(&format!("committed-{worker}"), &[], &image),
+    ];
+    let strangers = strangers.map(|id| house.inspect(&id).unwrap());
+    let strangers: Vec<&Seen> = strangers.iter().collect();
+    assert_eq!(strangers[3].label(label::TASK), "web");
+    let ours = |house: &House, value: &str| {
+        house.live("web").into_iter().find(|seen| {
+            seen.value() == Some(value) && strangers.iter().all(|stranger| stranger.id != seen.id)
+        })
+    };
+
+    house.save("web.yaml", &service("web", "2", ""));
+    house.wait_said(0, &format!("evenkeel.{worker}.default.web.0.2"));
+    house.save("web.yaml", &service("web", "3", ""));
+    let third = house.wait("the next form runs", || ours(&house, "3"));
+    house.wait("the first is stopped", || {
+        house.inspect(&first.id).is_none_or(|it| !it.is_live()).then_some(())
+    });
+    house.assert_same(&strangers);
+
+    // A look at everything, by who knows nothing but the engine.
+    let mut house = house;
+    house.kill();
+    std::fs::remove_dir_all(house.state()).unwrap();
+    house.start();
+    house.save("web.yaml", &service("web", "4", ""));
+    house.wait("the next form runs", || ours(&house, "4"));
+    house.wait("the third is stopped", || {
+        house.inspect(&third.id).is_none_or(|it| !it.is_live()).then_some(())
+    });
+    house.assert_same(&strangers);
+    assert_eq!(house.evenkeel("down", ["--yes"]).status.code(), Some(0));
+    house.ended();
+    house.assert_same(&strangers);
+    let mut remove = Command::new("docker");
+    remove.args(["rm", "-f"]).args(strangers.iter().map(|it| it.id.as_str()));
+    assert!(remove.output().unwrap().status.success());
+    docker(["rmi", "-f", &image]);
+}
