@@ -27,17 +27,70 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let host_paths = watch::Sender::default();
     let options = daemon::watching(&dir, &host_paths);
     let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
-    snapshot_in.send_replace(Arc::new(snapshot));
-    let (_questions, commands) = mpsc::channel(1);
-    let stop = CancellationToken::new();
-    let ended = ready.worker.run(Inputs { commands, stop }).await;
-    if ended == Ended::Short {
-        out::say("not everything is as the directory says: see the warnings above");
+    if let Snapshot::Unavailable { message } = &snapshot {
+        bail!("{message}; nothing was changed");
     }
-    out::say("nothing watches the directory now; to keep it so: evenkeel run DIR");
-    Ok(match ended {
-        Ended::Reached => Exit::Ok,
-        Ended::Deadline => Exit::Deadline,
-        Ended::Short | Ended::Stopped => Exit::Failed,
-    })
+    let client = Client::of(&daemon::state_dir(common)?);
+    let (outcome, is_kept) = if let Some(overview) = client.find().await? {
+        if !is_same(&overview.source, &dir) {
+            bail!(
+                "the daemon of worker {} keeps this host as {} says, not {dir}; \
+                 for another directory use another --worker",
+                common.worker,
+                overview.source
+            );
+        }
+        out::say(&format!("a daemon (pid {}) does it; waiting for it", overview.pid));
+        (through_daemon::wait(&client, &snapshot, args.timeout).await?, true)
+    } else {
+        let (snapshot_in, snapshot_out) = daemon::snapshots();
+        let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
+        snapshot_in.send_replace(Arc::new(snapshot));
+        let (_questions, commands) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let running = ready.worker.run(Inputs { commands, stop: stop.clone() });
+        let left = tokio::select! {
+            left = Box::pin(running) => left,
+            error = stop_on_signal(stop) => return Err(error),
+        };
+        let ended = match left.ended {
+            Ended::Reached => Exit::Ok,
+            Ended::Deadline => Exit::Deadline,
+            Ended::Short | Ended::Stopped => Exit::Failed,
+        };
+        (Outcome { ended, overview: left.overview, tasks: left.tasks }, false)
+    };
+    let exit = outcome.tell(common, &args.make.dir)?;
+    if !is_kept {
+        out::say(&format!(
+            "nothing watches the directory now; to keep it so: {}",
+            common.again(&format!("run {}", args.make.dir.display()))
+        ));
+    }
+    Ok(exit)
+}
+
+/// Tells the worker to stop at the first signal; never ends but with an error.
+async fn stop_on_signal(stop: CancellationToken) -> anyhow::Error {
+    let signals = async {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        stop.cancel();
+        // The worker ends what it has begun.
+        std::future::pending::<std::io::Result<()>>().await
+    };
+    match signals.await {
+        Ok(()) => anyhow::anyhow!("stopped"),
+        Err(error) => error.into(),
+    }
+}
+
+/// Whether two paths are one directory: as they are written, or as the disk has it.
+fn is_same(one: &str, other: &str) -> bool {
+    let real = |path: &str| std::fs::canonicalize(Path::new(path)).ok();
+    one == other || (real(one).is_some() && real(one) == real(other))
 }
