@@ -1,5 +1,6 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 
 use super::report::tell;
 use super::steps::{Call, Done, perform};
-use super::{Mail, RESTART_PACE, Worker, changes};
+use super::{Goal, Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
 use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
@@ -24,7 +25,6 @@ use crate::domain::plan::{Plan, Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
-use crate::domain::world::Seen;
 use crate::runtime::Runtime;
 use crate::worker::engine::Finished;
 
@@ -151,15 +151,13 @@ impl<R: Runtime> Worker<R> {
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
         let plan = decide(&self.world(&record, seen, now));
+        if plan.restarts > 0 {
+            // The next look of the same batch is to wait as well.
+            self.restart_at = now.mono + RESTART_PACE;
+        }
         notes.extend(enact(&mut record, &plan, || InstanceId(Uuid::now_v7()), now));
         let mut changes = changes::between(before.as_ref(), &record);
-        let kept_logs = self.mail.get(name).into_iter().flatten().filter_map(|mail| match mail {
-            Mail::Log(instance, log) => {
-                Some(Change::KeepLog { instance: *instance, log: log.clone() })
-            }
-            Mail::Step(..) | Mail::Pull(..) => None,
-        });
-        changes.extend(kept_logs);
+        changes.extend(self.mail.get(name).into_iter().flatten().filter_map(kept_log));
         if plan.vanished {
             changes.push(Change::DropTask(name.clone()));
             notes.push(Note::normal(None, "Removed", "nothing is left of it".to_owned()));
@@ -173,13 +171,13 @@ impl<R: Runtime> Worker<R> {
 
     /// What was looked at is written down: it holds, and its steps begin.
     fn begin(&mut self, looked: Looked) {
-        let Looked { name, before: looked_before, record, plan, events, now, .. } = looked;
+        let Looked { name, before, record, plan, events, now, .. } = looked;
         self.mail.remove(&name);
         for event in events {
             tell(&event);
         }
         if plan.vanished {
-            self.vanish(&name);
+            self.vanish(&name, before.as_ref());
             return;
         }
         if self.desired.tasks.get(&name).is_some_and(|it| it.presence == Presence::Gone) {
@@ -188,11 +186,8 @@ impl<R: Runtime> Worker<R> {
             self.going.remove(&name);
         }
         self.index_record(&name, Some(&record));
-        self.forget_containers(looked_before.as_ref(), &record);
+        self.forget_containers(before.as_ref(), &record);
         self.records.insert(name.clone(), record);
-        if plan.restarts > 0 {
-            self.restart_at = now.mono + RESTART_PACE;
-        }
         self.want_pull(&name, plan.pull.as_ref());
         let mut again = plan.revise || plan.refuse.is_some() || plan.ready.is_some();
         again |= !plan.proven.is_empty();
@@ -219,13 +214,11 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Forgets the containers of instances that are forgotten.
+    /// Nobody will ask any more about the containers of instances that are no longer kept.
     fn forget_containers(&mut self, before: Option<&Record>, after: &Record) {
-        for (seat, instance) in before.into_iter().flat_map(|before| &before.instances) {
-            if let Some(id) = &instance.container
-                && !after.instances.contains_key(seat)
-                && self.sightings.seen(id) == Seen::Absent
-            {
+        for id in before.into_iter().flat_map(containers) {
+            let kept = after.instances.values().any(|it| it.container.as_ref() == Some(id));
+            if !kept {
                 self.sightings.forget(id);
             }
         }
@@ -251,15 +244,14 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// Nothing is left of a task: it is forgotten.
-    fn vanish(&mut self, name: &TaskName) {
+    fn vanish(&mut self, name: &TaskName, before: Option<&Record>) {
         for neighbour in self.index.neighbours(name) {
             self.queue.add(neighbour);
         }
         self.index_record(name, None);
-        if let Some(record) = self.records.remove(name) {
-            for id in record.instances.values().filter_map(|it| it.container.as_ref()) {
-                self.sightings.forget(id);
-            }
+        let record = self.records.remove(name);
+        for id in [before, record.as_ref()].into_iter().flatten().flat_map(containers) {
+            self.sightings.forget(id);
         }
         self.plans.remove(name);
         self.statuses.remove(name);
@@ -270,11 +262,35 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// Removes the network of a namespace that has no task any more.
-    pub(super) fn remove_network(&mut self, namespace: &Label) {
+    fn remove_network(&mut self, namespace: &Label) {
         let network = network_name(&self.setting.maker.worker, namespace);
         let used = self.records.keys().any(|name| name.namespace == *namespace)
             || self.desired.tasks.keys().any(|name| name.namespace == *namespace);
         if !used && self.networks.contains(&network) {
+            self.begin_removal(network);
+        }
+    }
+
+    /// Removes the networks of all namespaces that have no task: what a worker that died left.
+    pub(super) fn remove_networks(&mut self) {
+        if !self.read_once && self.goal != Goal::Down {
+            return;
+        }
+        let worker = &self.setting.maker.worker;
+        let names = self.records.keys().chain(self.desired.tasks.keys());
+        let namespaces: BTreeSet<&Label> = names.map(|name| &name.namespace).collect();
+        let used: BTreeSet<String> =
+            namespaces.into_iter().map(|namespace| network_name(worker, namespace)).collect();
+        // The label alone does not make a network ours.
+        let prefix = format!("evenkeel.{worker}.");
+        let unused = self.networks.difference(&used).filter(|name| name.starts_with(&prefix));
+        for network in unused.cloned().collect::<Vec<_>>() {
+            self.begin_removal(network);
+        }
+    }
+
+    fn begin_removal(&mut self, network: String) {
+        if self.leaving_networks.insert(network.clone()) {
             let runtime = Arc::clone(&self.runtime);
             self.jobs.spawn(async move {
                 let outcome = runtime.remove_network(&network).await;
@@ -371,7 +387,9 @@ impl<R: Runtime> Worker<R> {
     pub(super) async fn write_down_mail(&mut self) {
         let now = self.clock.now();
         let mut written = Vec::new();
-        for (name, mails) in std::mem::take(&mut self.mail) {
+        let mails = std::mem::take(&mut self.mail);
+        written.extend(mails.values().flatten().filter_map(kept_log));
+        for (name, mails) in mails {
             let Some(before) = self.records.get(&name).cloned() else { continue };
             let mut record = before.clone();
             for mail in mails {
@@ -388,9 +406,22 @@ impl<R: Runtime> Worker<R> {
     }
 }
 
+/// The containers of a task's instances.
+fn containers(record: &Record) -> impl Iterator<Item = &ContainerId> {
+    record.instances.values().filter_map(|instance| instance.container.as_ref())
+}
+
+/// The last words of an instance, as they are written down.
+fn kept_log(mail: &Mail) -> Option<Change> {
+    match mail {
+        Mail::Log(instance, log) => Some(Change::KeepLog { instance: *instance, log: log.clone() }),
+        Mail::Step(..) | Mail::Pull(..) => None,
+    }
+}
+
 fn deliver(record: &mut Record, mail: Mail, now: Now) -> Vec<Note> {
     match mail {
-        Mail::Step(seat, report) => settle::apply(record, seat, report, now),
+        Mail::Step(seat, report, at) => settle::apply(record, seat, report, at),
         Mail::Pull(revision, outcome) => settle::apply_pull(record, revision, outcome, now),
         Mail::Log(..) => Vec::new(),
     }

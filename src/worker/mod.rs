@@ -52,7 +52,7 @@ use crate::domain::record::Record;
 use crate::domain::settle::Report;
 use crate::domain::source::Snapshot;
 use crate::domain::status::TaskStatus;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, Now};
 use crate::domain::world::Engine;
 use crate::queue::Queue;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime};
@@ -127,7 +127,8 @@ pub struct Inputs {
 /// A report that the next look at its task applies first.
 #[derive(Debug, Clone)]
 enum Mail {
-    Step(Seat, Report),
+    /// What came of a step, and when: a list that is asked for from then on shows it.
+    Step(Seat, Report, Now),
     Pull(u32, Outcome<String>),
     Log(InstanceId, Vec<u8>),
 }
@@ -155,6 +156,7 @@ pub struct Worker<R: Runtime> {
     engine_info: Option<EngineInfo>,
     sightings: Sightings,
     networks: BTreeSet<String>,
+    leaving_networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
     approved_sources: BTreeSet<String>,
     mail: BTreeMap<TaskName, Vec<Mail>>,
@@ -198,11 +200,7 @@ impl<R: Runtime> Worker<R> {
             if let Some(ended) = self.reached(began) {
                 break ended;
             }
-            let wake = match self.goal {
-                Goal::Settled { deadline } => self.wake_at().min(began + deadline),
-                Goal::Forever | Goal::Down => self.wake_at(),
-            };
-            let wake = self.clock.instant(wake);
+            let wake = self.clock.instant(self.wake_at(began));
             tokio::select! {
                 () = inputs.stop.cancelled() => break Ended::Stopped,
                 Some(event) = events.next() => self.on_event(event),
@@ -229,12 +227,16 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// When time alone makes something to do.
-    fn wake_at(&self) -> Mono {
+    fn wake_at(&self, began: Mono) -> Mono {
         let relist = self.relisting.at;
         // Who takes everything down reads no manifest any more.
         let reads = self.goal != Goal::Down;
         let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
-        relist.min(desired).min(self.next_turn)
+        let first = relist.min(desired).min(self.next_turn);
+        match self.goal {
+            Goal::Settled { deadline } => first.min(began + deadline),
+            Goal::Forever | Goal::Down => first,
+        }
     }
 
     fn on_time(&mut self) {

@@ -10,7 +10,7 @@ use super::steps::Done;
 use super::{Afresh, Goal, Mail, Worker};
 use crate::domain::container::{Container, Identity, network_name};
 use crate::domain::instance::{ContainerId, Seat};
-use crate::domain::name::{Label, TaskName};
+use crate::domain::name::TaskName;
 use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::settle::Report;
 use crate::domain::source::Place;
@@ -24,9 +24,6 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// How often one container is inspected in turn.
 const TURN_EVERY: Duration = Duration::from_secs(10);
-
-/// When everything is listed after a single answer failed.
-const SOON: Duration = Duration::from_secs(2);
 
 /// The longest wait before an engine that can't be asked is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -57,8 +54,8 @@ impl<R: Runtime> Worker<R> {
 
     /// Asks for one container.
     pub(super) fn inspect(&mut self, id: &ContainerId) {
-        if self.sightings.begin_inspect(id) {
-            let asked = self.clock.now().mono;
+        let asked = self.clock.now().mono;
+        if self.sightings.begin_inspect(id, asked) {
             self.jobs.spawn(engine::inspect(Arc::clone(&self.runtime), id.clone(), asked));
         }
     }
@@ -94,13 +91,25 @@ impl<R: Runtime> Worker<R> {
             }
             Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
-            Finished::NetworkRemoved(name, outcome) => match outcome {
-                Outcome::Done(()) => {
-                    self.networks.remove(&name);
+            Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
+        }
+    }
+
+    fn on_network_removed(&mut self, name: &str, outcome: Outcome) {
+        self.leaving_networks.remove(name);
+        match outcome {
+            Outcome::Done(()) => {
+                self.networks.remove(name);
+            }
+            Outcome::Rejected(rejection) => {
+                warn!(%name, %rejection, "network not removed");
+                if self.goal == Goal::Down {
+                    // Something that stays is on it: so does the network.
+                    self.networks.remove(name);
                 }
-                Outcome::Rejected(rejection) => warn!(%name, %rejection, "network not removed"),
-                Outcome::Unknown(message) => warn!(%name, message, "network not removed"),
-            },
+            }
+            // It is tried again after the next list.
+            Outcome::Unknown(message) => warn!(%name, message, "network not removed"),
         }
     }
 
@@ -132,7 +141,7 @@ impl<R: Runtime> Worker<R> {
         if let Some((instance, log)) = done.log {
             self.post(task, Mail::Log(instance, log));
         }
-        self.post(task, Mail::Step(seat, done.report));
+        self.post(task, Mail::Step(seat, done.report, self.clock.now()));
     }
 
     /// What a step says of networks and volumes.
@@ -166,10 +175,8 @@ impl<R: Runtime> Worker<R> {
             Ok(None) => Seen::Absent,
             Err(error) => {
                 warn!(container = id.short(), %error, "a container could not be looked at");
-                // Soon, not at once: one that fails each time must not keep the engine busy.
-                let soon = self.clock.now().mono + SOON;
-                self.relisting.at = self.relisting.at.min(soon);
-                Seen::Unknown
+                self.on_not_inspected(id);
+                return;
             }
         };
         let worker = &self.setting.maker.worker;
@@ -180,6 +187,21 @@ impl<R: Runtime> Worker<R> {
         if let Some(task) = task {
             self.discover(&task);
             self.queue.add(task);
+        }
+    }
+
+    /// An inspect got no answer. The list tells whether that is the engine's trouble or one
+    /// container's, and has the container inspected again.
+    fn on_not_inspected(&mut self, id: &ContainerId) {
+        let now = self.clock.now().mono;
+        match self.sightings.failed(id, now) {
+            None => {}
+            Some((failures, at)) => {
+                if failures == 1 {
+                    self.relist(Afresh::Containers);
+                }
+                self.relisting.at = self.relisting.at.min(at);
+            }
         }
     }
 
@@ -218,7 +240,6 @@ impl<R: Runtime> Worker<R> {
             self.networks = resources.networks.into_iter().collect();
             self.volumes = resources.volumes.into_iter().collect();
         }
-        self.remove_unused_networks();
         let worker = self.setting.maker.worker.clone();
         let listed = self.sightings.listed(whole.containers, asked, &worker);
         let mine = &self.setting.maker.source;
@@ -237,30 +258,28 @@ impl<R: Runtime> Worker<R> {
             self.discover(&task);
             self.queue.add(task);
         }
+        self.look_at_doubtful();
         let back = self.engine.unavailable.take().is_some();
         if back {
             self.engine.reached_at = self.clock.now().mono;
+            self.sightings.forgive();
         }
         if back || source_news {
             info!("the engine answers");
             self.expect_known();
             self.look_at_all();
         }
+        self.remove_networks();
     }
 
-    /// Removes networks of namespaces that have no task: left by a crash just before that.
-    fn remove_unused_networks(&mut self) {
-        if !self.read_once && self.goal != Goal::Down {
-            return;
-        }
-        let prefix = format!("evenkeel.{}.", self.setting.maker.worker);
-        let namespaces: Vec<Label> = self
-            .networks
-            .iter()
-            .filter_map(|network| Label::parse(network.strip_prefix(&prefix)?).ok())
-            .collect();
-        for namespace in namespaces {
-            self.remove_network(&namespace);
+    /// A list is what those wait for whose container may have been made or not.
+    fn look_at_doubtful(&self) {
+        for (name, record) in &self.records {
+            let doubtful =
+                |seat| record.instances.get(seat).is_some_and(|it| it.container.is_none());
+            if record.troubles.keys().any(doubtful) {
+                self.queue.add(name.clone());
+            }
         }
     }
 

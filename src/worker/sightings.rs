@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::container::{Container, Identity, Status};
 use crate::domain::instance::ContainerId;
@@ -29,7 +30,16 @@ struct Sighting {
     valid_from: Mono,
     inspecting: bool,
     again: bool,
+    /// Inspects that got no answer, one after the other.
+    failures: u32,
+    /// It is not inspected before.
+    not_before: Mono,
+    /// Nobody will ask about it any more: it goes once it is not being inspected.
+    leaving: bool,
 }
+
+/// The longest wait before a container is inspected again that could not be.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// What a whole list makes necessary.
 #[derive(Debug, Default)]
@@ -99,7 +109,16 @@ impl Sightings {
 
     fn insert(&mut self, id: ContainerId, task: TaskName, seen: Seen, valid_from: Mono) {
         self.by_task.entry(task.clone()).or_default().insert(id.clone());
-        let sighting = Sighting { task, seen, valid_from, inspecting: false, again: false };
+        let sighting = Sighting {
+            task,
+            seen,
+            valid_from,
+            inspecting: false,
+            again: false,
+            failures: 0,
+            not_before: Mono::default(),
+            leaving: false,
+        };
         self.by_id.insert(id, sighting);
     }
 
@@ -120,8 +139,17 @@ impl Sightings {
         }
     }
 
-    /// Forgets a container that nobody will ask about any more.
+    /// Forgets a container that nobody will ask about any more. While it is being inspected it is
+    /// kept: the answer may be one of before, and would pass for a container that is new.
     pub fn forget(&mut self, id: &ContainerId) {
+        match self.by_id.get_mut(id) {
+            Some(sighting) if sighting.inspecting => sighting.leaving = true,
+            Some(_) => self.drop_sighting(id),
+            None => {}
+        }
+    }
+
+    fn drop_sighting(&mut self, id: &ContainerId) {
         if let Some(sighting) = self.by_id.remove(id)
             && let Some(ids) = self.by_task.get_mut(&sighting.task)
         {
@@ -132,9 +160,11 @@ impl Sightings {
         }
     }
 
-    /// Whether to inspect that container now: not if it is being inspected; then it is once more.
-    pub fn begin_inspect(&mut self, id: &ContainerId) -> bool {
+    /// Whether to inspect that container now: not if it is being inspected, then it is once more;
+    /// nor shortly after that failed, then the next list sees to it.
+    pub fn begin_inspect(&mut self, id: &ContainerId, now: Mono) -> bool {
         match self.by_id.get_mut(id) {
+            Some(sighting) if now < sighting.not_before => false,
             Some(sighting) if sighting.inspecting => {
                 sighting.again = true;
                 false
@@ -144,6 +174,29 @@ impl Sightings {
                 true
             }
             None => true,
+        }
+    }
+
+    /// An inspect got no answer: how many did, one after the other, and when to try again.
+    pub fn failed(&mut self, id: &ContainerId, now: Mono) -> Option<(u32, Mono)> {
+        let sighting = self.by_id.get_mut(id)?;
+        (sighting.inspecting, sighting.again) = (false, false);
+        sighting.seen = Seen::Unknown;
+        sighting.failures = sighting.failures.saturating_add(1);
+        let wait = Duration::from_secs(1 << sighting.failures.min(6).saturating_sub(1));
+        sighting.not_before = now + wait.min(LONGEST_WAIT);
+        let answer = (sighting.failures, sighting.not_before);
+        if sighting.leaving {
+            self.drop_sighting(id);
+            return None;
+        }
+        Some(answer)
+    }
+
+    /// The engine answers again: what failed meanwhile says nothing of single containers.
+    pub fn forgive(&mut self) {
+        for sighting in self.by_id.values_mut() {
+            (sighting.failures, sighting.not_before) = (0, Mono::default());
         }
     }
 
@@ -160,6 +213,11 @@ impl Sightings {
             return (self.discovered(&answer, worker), false);
         };
         sighting.inspecting = false;
+        sighting.failures = 0;
+        if sighting.leaving {
+            self.drop_sighting(id);
+            return (None, false);
+        }
         let stale = asked < sighting.valid_from;
         let again = std::mem::take(&mut sighting.again) || stale;
         if stale {
@@ -217,9 +275,10 @@ impl Sightings {
         let Some(sighting) = self.by_id.get_mut(&id) else {
             result.inspect.push(id.clone());
             result.tasks.insert(identity.task.clone());
-            // Of one that runs the list tells enough for a first look.
+            // Of one that runs the first list tells enough for a first look. A later one may be of
+            // before our last steps.
             let seen = match container.status {
-                Status::Running => Seen::Present(Arc::new(container)),
+                Status::Running if self.listed_at.is_none() => Seen::Present(Arc::new(container)),
                 _ => Seen::Unknown,
             };
             self.insert(id, identity.task, seen, Mono::default());

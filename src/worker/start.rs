@@ -98,6 +98,7 @@ impl<R: Runtime> Worker<R> {
             engine_info: None,
             sightings: super::Sightings::default(),
             networks: BTreeSet::new(),
+            leaving_networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
             approved_sources,
             mail: BTreeMap::new(),

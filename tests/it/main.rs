@@ -11,3 +11,4 @@ mod queue;
 mod schema;
 mod simulated;
 mod watch;
+mod worker;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Simulated;
 use super::fault::{Fault, Operation};
 use super::process::{Behaviour, Exit, KILLED, Process};
-use super::world::{Network, Published, World, new_body};
+use super::world::{Happened, Network, Published, World, new_body};
 use crate::domain::container::{Container, ContainerSpec};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
@@ -285,6 +285,20 @@ impl Simulated {
         });
     }
 
+    /// Makes the next list show that.
+    pub fn false_list_once(&self, list: Vec<Container>) {
+        self.change(|world, _| world.false_lists.push_back(list));
+    }
+
+    /// An inspect of that container gets no answer that could be understood, or does again.
+    pub fn mute(&self, id: &ContainerId, mute: bool) {
+        self.change(
+            |world, _| {
+                if mute { world.mute.insert(id.clone()) } else { world.mute.remove(id) }
+            },
+        );
+    }
+
     /// Makes the next list show nothing.
     pub fn empty_list_once(&self) {
         self.change(|world, _| world.false_lists.push_back(Vec::new()));
@@ -300,6 +314,21 @@ impl Simulated {
             ids.filter_map(|(name, id)| Some((name.clone(), world.shown(id)?))).collect()
         };
         self.look(|world, _| shown(world))
+    }
+
+    /// Every begin and end of a process, in order, whoever's.
+    pub fn happened(&self) -> Vec<Happened> {
+        self.look(|world, _| world.happened.clone())
+    }
+
+    /// The networks that are there.
+    pub fn networks(&self) -> Vec<String> {
+        self.look(|world, _| world.networks.keys().cloned().collect())
+    }
+
+    /// The volumes that are there.
+    pub fn volumes(&self) -> Vec<String> {
+        self.look(|world, _| world.volumes.keys().cloned().collect())
     }
 
     /// How many calls there were of each kind.

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 pub use fault::{Fault, Operation};
 pub use process::Behaviour;
+pub use world::Happened;
 
 use self::world::World;
 use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
@@ -188,6 +189,9 @@ impl Runtime for Simulated {
 
     async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>, Unreachable> {
         self.admit(Operation::Inspect).await?;
+        if self.look(|world, _| world.mute.contains(id)) {
+            return Err(Unreachable("the answer makes no sense".to_owned()));
+        }
         Ok(self.look(|world, _| world.shown(id)))
     }
 

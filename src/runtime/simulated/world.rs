@@ -44,10 +44,14 @@ pub(super) struct World {
     pub(super) faults: Faults,
     /// Lists to give instead of the truth, once each.
     pub(super) false_lists: VecDeque<Vec<Container>>,
+    /// Containers whose inspect gets no answer that could be understood.
+    pub(super) mute: BTreeSet<ContainerId>,
     pub(super) deaf: bool,
     pub(super) down: bool,
     pub(super) engine_id: String,
     pub(super) engine_started: Timestamp,
+    /// Every begin and end of a process, in order.
+    pub(super) happened: Vec<Happened>,
     began: Instant,
     made: u64,
 }
@@ -64,6 +68,19 @@ pub(super) struct Body {
     pub(super) log: Vec<(Timestamp, LogChunk)>,
     /// What happens when the stop signal comes.
     pub(super) on_term: Option<(Duration, i64)>,
+}
+
+/// The process of a container began or ended.
+#[derive(Debug, Clone)]
+pub struct Happened {
+    /// Of which container.
+    pub id: ContainerId,
+    /// The container's labels.
+    pub labels: BTreeMap<String, String>,
+    /// What the container is made of.
+    pub template: Template,
+    /// It began, else it ended.
+    pub began: bool,
 }
 
 /// A network.
@@ -97,10 +114,12 @@ impl World {
             subscribers: Vec::new(),
             faults: Faults::default(),
             false_lists: VecDeque::new(),
+            mute: BTreeSet::new(),
             deaf: false,
             down: false,
             engine_id: "SIMU:LATE:D000".to_owned(),
             engine_started: EPOCH,
+            happened: Vec::new(),
             began: now,
             made: 0,
         }
@@ -157,6 +176,14 @@ impl World {
         }
         if let Process::Running(Some((at, _))) = process {
             self.ends.insert((at, id.clone()));
+        }
+        if old.is_alive() != process.is_alive() {
+            self.happened.push(Happened {
+                id: id.clone(),
+                labels: body.labels.clone(),
+                template: body.template.clone(),
+                began: process.is_alive(),
+            });
         }
     }
 

@@ -1,0 +1,7 @@
+//! The worker, from manifests to containers: stories on the simulated engine, each an obligation.
+
+mod crashes;
+mod engine;
+mod files;
+mod host;
+mod promises;

@@ -1,0 +1,284 @@
+//! `kill -9` at every effect, before it, after it, and after its answer: the same end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use evenkeel::domain::container::label;
+use evenkeel::domain::instance::ContainerId;
+use evenkeel::runtime::simulated::{Behaviour, Fault};
+
+use super::host::{Host, secs, sleep, task};
+use super::promises;
+
+/// A change, and what must come of it.
+struct Scenario {
+    name: &'static str,
+    /// What is there and has settled before.
+    before: Vec<(&'static str, String)>,
+    change: fn(&mut Host),
+    /// Two of different form may live in one slot for a while.
+    surge: bool,
+    /// Tasks whose containers must stay the ones they are.
+    untouched: &'static [&'static str],
+    /// A job whose program must begin once, not more.
+    once: Option<&'static str>,
+}
+
+/// What is there in the end, whichever way it came about.
+#[derive(Debug, PartialEq, Eq)]
+struct End {
+    /// Slot, state and fingerprint: after a crash in doubt it may be another attempt.
+    containers: BTreeSet<(String, String, String)>,
+    networks: Vec<String>,
+    volumes: Vec<String>,
+}
+
+const VOLUME: &str = "  mounts: [{path: /data, volume: data}]";
+
+fn scenarios() -> Vec<Scenario> {
+    let neighbour = || ("other.yaml", task("other", ""));
+    vec![
+        Scenario {
+            name: "a first start with network and volume",
+            before: Vec::new(),
+            change: |host| host.write("web.yaml", &task("web", VOLUME)),
+            surge: false,
+            untouched: &[],
+            once: None,
+        },
+        Scenario {
+            name: "an update that starts first",
+            before: vec![neighbour(), ("web.yaml", task("web", ""))],
+            change: |host| host.write("web.yaml", &task("web", "  image: app:2")),
+            surge: true,
+            untouched: &["other"],
+            once: None,
+        },
+        Scenario {
+            name: "an update that stops first",
+            before: vec![neighbour(), ("db.yaml", task("db", VOLUME))],
+            change: |host| host.write("db.yaml", &task("db", &format!("  image: app:2\n{VOLUME}"))),
+            surge: false,
+            untouched: &["other"],
+            once: None,
+        },
+        Scenario {
+            name: "a bad update",
+            before: vec![neighbour(), ("web.yaml", task("web", ""))],
+            change: |host| {
+                host.engine.program(&["bad"], Behaviour::missing());
+                host.write("web.yaml", &task("web", "  command: [bad]"));
+            },
+            surge: true,
+            untouched: &["other", "web"],
+            once: None,
+        },
+        Scenario {
+            name: "a bad update that stops first",
+            before: vec![neighbour(), ("db.yaml", task("db", VOLUME))],
+            change: |host| {
+                host.engine.program(&["bad"], Behaviour::missing());
+                host.write("db.yaml", &task("db", &format!("  command: [bad]\n{VOLUME}")));
+            },
+            surge: false,
+            untouched: &["other"],
+            once: None,
+        },
+        Scenario {
+            name: "a job that must run at most once",
+            before: vec![neighbour()],
+            change: |host| {
+                host.engine.task("default/job", Behaviour::ends(secs(5), 0));
+                host.write("job.yaml", &task("job", "  restartPolicy: Never"));
+            },
+            surge: false,
+            untouched: &["other"],
+            once: Some("job"),
+        },
+        Scenario {
+            name: "a deletion",
+            before: vec![neighbour(), ("web.yaml", task("web", VOLUME)), ("x.yaml", task("x", ""))],
+            change: |host| host.remove(&["web.yaml"]),
+            surge: false,
+            untouched: &["other", "x"],
+            once: None,
+        },
+        Scenario {
+            name: "the deletion of the last",
+            before: vec![("web.yaml", task("web", ""))],
+            change: |host| host.remove(&["web.yaml"]),
+            surge: false,
+            untouched: &[],
+            once: None,
+        },
+        Scenario {
+            name: "scaling up",
+            before: vec![neighbour(), ("web.yaml", task("web", ""))],
+            change: |host| host.write("web.yaml", &task("web", "  replicas: 3")),
+            surge: false,
+            untouched: &["other", "web"],
+            once: None,
+        },
+        Scenario {
+            name: "scaling down",
+            before: vec![neighbour(), ("web.yaml", task("web", "  replicas: 3"))],
+            change: |host| host.write("web.yaml", &task("web", "")),
+            surge: false,
+            untouched: &["other", "web.0"],
+            once: None,
+        },
+    ]
+}
+
+async fn ready(scenario: &Scenario) -> (Host, BTreeMap<String, ContainerId>) {
+    let mut host = Host::with(&scenario.before).await;
+    let untouched = kept(&host, scenario);
+    sleep(secs(3)).await;
+    (scenario.change)(&mut host);
+    (host, untouched)
+}
+
+/// The containers that must stay the ones they are.
+fn kept(host: &Host, scenario: &Scenario) -> BTreeMap<String, ContainerId> {
+    let is_kept =
+        |name: &str| scenario.untouched.iter().any(|task| name.starts_with(&format!("{task}.")));
+    host.live().into_iter().filter(|(name, _)| is_kept(name)).collect()
+}
+
+/// What must be so in the end, however it went.
+async fn end(
+    host: &Host,
+    scenario: &Scenario,
+    untouched: &BTreeMap<String, ContainerId>,
+    what: &str,
+) -> End {
+    // What was left behind, had something been, would be found by then.
+    let settled = host.live();
+    sleep(secs(40)).await;
+    host.settle().await;
+    assert_eq!(host.live(), settled, "{what}: it had not settled");
+    promises::assert_kept(&host.engine, scenario.surge, what);
+    let now = host.live();
+    for (name, id) in untouched {
+        assert_eq!(now.get(name), Some(id), "{what}: {name} was to be left alone");
+    }
+    if let Some(once) = scenario.once {
+        assert_eq!(host.starts(once), 1, "{what}: how often {once} began");
+    }
+    let containers = host.ours().into_values().map(|it| {
+        let label = |key: &str| it.labels[key].clone();
+        let slot = format!("{}.{}", label(label::TASK), label(label::SLOT));
+        (slot, format!("{:?}", it.status), label(label::FINGERPRINT))
+    });
+    let networks = host.engine.networks();
+    End { containers: containers.collect(), networks, volumes: host.engine.volumes() }
+}
+
+async fn reference(scenario: &Scenario) -> (End, u64) {
+    let (host, untouched) = ready(scenario).await;
+    let before = host.engine.steps();
+    host.settle().await;
+    let end = end(&host, scenario, &untouched, scenario.name).await;
+    (end, host.engine.steps() - before)
+}
+
+async fn must_survive_a_crash_at_every_effect(name: &str) {
+    let all = scenarios();
+    let scenario = all.iter().find(|scenario| scenario.name == name).unwrap();
+    let (wanted, effects) = reference(scenario).await;
+    assert!(effects > 0, "{name} does something");
+    for effect in 0..effects {
+        for fault in [Fault::FreezeBefore, Fault::FreezeApplied, Fault::FreezeReplied] {
+            let what = format!("{name}, {fault:?} at effect {effect} of {effects}");
+            let (mut host, untouched) = ready(scenario).await;
+            host.engine.plan_fault(host.engine.steps() + effect, fault);
+            let crashes = host.settle_through_crashes().await;
+            assert_eq!(crashes, 1, "{what}: crashes");
+            let found = end(&host, scenario, &untouched, &what).await;
+            assert_eq!(found, wanted, "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_start_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a first start with network and volume").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_starts_first_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("an update that starts first").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_stops_first_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("an update that stops first").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_update_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a bad update").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_update_that_stops_first_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a bad update that stops first").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_must_run_at_most_once_through_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a job that must run at most once").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a deletion").await;
+    must_survive_a_crash_at_every_effect("the deletion of the last").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn scaling_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("scaling up").await;
+    must_survive_a_crash_at_every_effect("scaling down").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_lost_must_be_looked_for_not_guessed() {
+    for scenario in scenarios() {
+        let name = scenario.name;
+        let (wanted, effects) = reference(&scenario).await;
+        for effect in 0..effects {
+            for fault in [Fault::RequestLost, Fault::ReplyLost] {
+                let what = format!("{name}, {fault:?} at effect {effect} of {effects}");
+                let (host, untouched) = ready(&scenario).await;
+                host.engine.plan_fault(host.engine.steps() + effect, fault);
+                host.settle().await;
+                let found = end(&host, &scenario, &untouched, &what).await;
+                assert_eq!(found, wanted, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_crashes_must_be_survived_like_one() {
+    let all = scenarios();
+    let scenario = all.iter().find(|it| it.name == "an update that stops first").unwrap();
+    let (wanted, effects) = reference(scenario).await;
+    let phases = [Fault::FreezeBefore, Fault::FreezeApplied, Fault::FreezeReplied];
+    for first in 0..effects {
+        for second in 1..=effects {
+            // Each pair of effects, the phases in turn.
+            let turn = usize::try_from(first + second).unwrap();
+            let (one, other) = (phases[turn % 3].clone(), phases[turn / 3 % 3].clone());
+            let what = format!("{one:?} at {first} and {other:?} {second} after");
+            let (mut host, untouched) = ready(scenario).await;
+            let at = host.engine.steps() + first;
+            host.engine.plan_fault(at, one);
+            host.engine.plan_fault(at + second, other);
+            let crashes = host.settle_through_crashes().await;
+            assert!(crashes >= 1, "{what}: crashes");
+            let found = end(&host, scenario, &untouched, &what).await;
+            assert_eq!(found, wanted, "{what}");
+        }
+    }
+}

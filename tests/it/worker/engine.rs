@@ -1,0 +1,223 @@
+//! An engine that is away, restarts, or says what is not so.
+
+use evenkeel::domain::instance::{EndReason, State};
+use evenkeel::domain::status::{ConditionType, Phase, Truth};
+use evenkeel::runtime::simulated::{Behaviour, Fault, Operation};
+
+use super::host::{Host, millis, secs, sleep, task};
+use super::promises;
+
+#[tokio::test(start_paused = true)]
+async fn while_the_engine_is_away_nothing_must_be_decided() {
+    let mut host = Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", ""))]).await;
+    let before = host.live();
+    host.engine.engine_down();
+    host.until_reason("web", ConditionType::Converged, "EngineUnavailable").await;
+    let steps = host.engine.steps();
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    host.write("new.yaml", &task("new", ""));
+    sleep(secs(600)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before.clone(), steps));
+    let status = host.status("x").await;
+    assert_eq!(status.condition(ConditionType::Ready).unwrap().status, Truth::Unknown);
+    assert!(host.overview().await.engine_unavailable.is_some());
+    host.engine.engine_up();
+    host.settle().await;
+    assert_eq!(host.live_names(), ["new.0.1", "web.0.2", "x.0.1"]);
+    assert_eq!(host.only("x"), before["x.0.1"]);
+    for name in ["web", "x", "new"] {
+        assert_eq!(host.status(name).await.restarts, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_away_when_evenkeel_starts_must_be_waited_for() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.kill().await;
+    host.engine.engine_down();
+    host.start().await;
+    host.until_reason("web", ConditionType::Converged, "EngineUnavailable").await;
+    sleep(secs(300)).await;
+    host.engine.engine_up();
+    host.settle().await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_away_must_fail_no_rollout() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.engine.set_latency(Operation::Create, secs(1));
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    sleep(millis(500)).await;
+    host.engine.engine_down();
+    sleep(secs(3600)).await;
+    host.engine.engine_up();
+    host.settle().await;
+    let status = host.status("web").await;
+    assert_eq!(status.refused, None);
+    assert_eq!(status.phase, Phase::Running);
+    assert_eq!(host.live_names(), ["web.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_restarts_must_have_each_service_started_once() {
+    let host = Host::with(&[("web.yaml", task("web", "  replicas: 2"))]).await;
+    for round in 1..=4 {
+        sleep(secs(30)).await;
+        host.engine.restart_engine();
+        host.settle().await;
+        let status = host.status("web").await;
+        let live: Vec<_> =
+            status.instances.iter().filter(|it| it.state == State::Running).collect();
+        assert_eq!(live.len(), 2);
+        assert_eq!(host.starts("web"), 2 * (round + 1));
+        assert!(host.has_event("web", "Disrupted", "").await);
+        let ended = status.instances.iter().find(|it| it.state == State::Failed).unwrap();
+        assert_eq!(ended.reason.as_deref(), Some(EndReason::Disrupted.to_string().as_str()));
+    }
+    let waits = host.events("web").await;
+    assert!(!waits.iter().any(|(reason, _)| reason == "Failed"), "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_of_the_engine_there_must_be_no_back_off() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    for _ in 0..8 {
+        sleep(secs(10)).await;
+        host.engine.restart_engine();
+        sleep(secs(1)).await;
+        assert_eq!(host.live().len(), 1, "started at once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_ended_with_the_engine_must_be_disrupted_whatever_its_code() {
+    let mut host = Host::new();
+    host.engine.task("default/never", Behaviour::ends(secs(3600), 0));
+    host.engine.task("default/again", Behaviour::ends(secs(3600), 0));
+    host.write("never.yaml", &task("never", "  restartPolicy: Never"));
+    host.write("again.yaml", &task("again", "  restartPolicy: OnFailure\n  backoff: {limit: 0}"));
+    host.start().await;
+    host.until("both run", secs(10), async |host| host.live().len() == 2).await;
+    sleep(secs(20)).await;
+    host.engine.restart_engine();
+    sleep(secs(30)).await;
+    assert_eq!(host.live_names(), ["again.0.2"], "what counts towards no limit runs again");
+    assert_eq!(host.starts("never"), 1);
+    let status = host.status("never").await;
+    assert_eq!(status.phase, Phase::Failed);
+    assert_eq!(status.condition(ConditionType::Ready).unwrap().reason, "Disrupted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_of_the_engine_while_evenkeel_is_away_must_be_seen_as_one() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    sleep(secs(10)).await;
+    host.kill().await;
+    sleep(secs(600)).await;
+    host.engine.restart_engine();
+    sleep(secs(600)).await;
+    host.start().await;
+    host.settle().await;
+    assert_eq!(host.live_names(), ["web.0.2"]);
+    assert!(host.has_event("web", "Disrupted", "").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_shows_nothing_must_make_and_remove_nothing() {
+    let host = Host::with(&[("web.yaml", task("web", "  replicas: 3"))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.engine.empty_list_once();
+    sleep(secs(60)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_first_list_must_not_double_what_runs() {
+    let mut host = Host::with(&[("web.yaml", task("web", "  replicas: 3"))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.kill().await;
+    host.engine.empty_list_once();
+    host.start().await;
+    sleep(secs(60)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_before_must_undo_nothing() {
+    let mut host = Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", ""))]).await;
+    let worker = host.worker.clone();
+    host.engine.stale_list_once(&worker);
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    host.remove(&["x.yaml"]);
+    host.settle().await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    assert_eq!(host.live_names(), ["web.0.2"]);
+    host.engine.stale_list_once(&worker);
+    sleep(secs(90)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_shows_what_was_removed_must_bring_nothing_back() {
+    let mut host = Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", ""))]).await;
+    let list = host.ours();
+    host.remove(&["x.yaml"]);
+    host.settle().await;
+    sleep(secs(60)).await;
+    let (steps, wakes) = (host.engine.steps(), host.events("x").await.len());
+    host.engine.false_list_once(list.into_values().collect());
+    sleep(secs(90)).await;
+    assert_eq!((host.engine.steps(), host.events("x").await.len()), (steps, wakes));
+    assert!(!host.tasks().await.contains_key("default/x"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_are_lost_must_cost_time_only() {
+    let mut host = Host::with(&[("web.yaml", task("web", "  replicas: 2"))]).await;
+    host.engine.lose_events(true);
+    let victim = host.live().into_iter().next().unwrap();
+    host.engine.kill(&victim.1);
+    host.until("it is replaced", secs(40), async |host| host.live().len() == 2).await;
+    host.write("web.yaml", &task("web", "  replicas: 2\n  image: app:2"));
+    host.settle().await;
+    let removed = host.live().into_iter().next().unwrap();
+    host.engine.remove_by_hand(&removed.1);
+    host.until("it is replaced", secs(40), async |host| host.live().len() == 2).await;
+    promises::assert_kept(&host.engine, true, "lost events");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_container_that_cannot_be_inspected_must_hold_up_no_other() {
+    let mut host = Host::with(&[("a.yaml", task("a", "")), ("b.yaml", task("b", ""))]).await;
+    let a = host.only("a");
+    host.engine.mute(&a, true);
+    sleep(secs(60)).await;
+    host.write("b.yaml", &task("b", "  image: app:2"));
+    host.until("b is replaced", secs(30), async |host| host.live_names() == ["a.0.1", "b.0.2"])
+        .await;
+    let reads = host.reads();
+    sleep(secs(600)).await;
+    let each_minute = (host.reads() - reads) / 10;
+    assert!(each_minute <= 20, "{each_minute} calls a minute");
+    assert_eq!(host.only("a"), a, "what is not known is left alone");
+    host.engine.mute(&a, false);
+    host.engine.kill(&a);
+    host.until("a is seen", secs(60), async |host| host.live_names() == ["a.0.2", "b.0.2"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_while_a_create_is_in_doubt_must_leave_nothing_behind() {
+    for fault in [Fault::RequestLost, Fault::ReplyLost] {
+        let mut host = Host::with(&[("x.yaml", task("x", ""))]).await;
+        host.engine.plan_fault(host.engine.steps(), fault);
+        host.engine.set_latency(Operation::Create, secs(6));
+        host.write("web.yaml", &task("web", ""));
+        sleep(millis(100)).await;
+        host.remove(&["web.yaml"]);
+        host.until("it is gone", secs(90), async |host| host.tasks().await.len() == 1).await;
+        sleep(secs(60)).await;
+        assert_eq!(host.ours().len(), 1, "{:?}", host.ours().keys());
+    }
+}

@@ -1,0 +1,145 @@
+//! Files to containers.
+
+use evenkeel::domain::status::{ConditionType, Phase, Truth};
+use evenkeel::runtime::simulated::Operation;
+
+use super::host::{Host, millis, secs, sleep, task};
+use super::promises;
+
+#[tokio::test(start_paused = true)]
+async fn a_manifest_must_become_a_running_container() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    assert_eq!(host.live_names(), ["web.0.1"]);
+    let status = host.status("web").await;
+    assert_eq!((status.phase, status.ready_replicas), (Phase::Running, 1));
+    assert_eq!(status.condition(ConditionType::Ready).unwrap().status, Truth::True);
+    assert_eq!(host.engine.networks(), ["evenkeel.default.default"]);
+    assert!(host.has_event("web", "Accepted", "web.yaml:1").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_must_replace_start_first() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    sleep(secs(1)).await;
+    assert_eq!(
+        host.live_names(),
+        ["web.0.1", "web.0.2"],
+        "the old one goes once the new one is up"
+    );
+    host.settle().await;
+    assert_eq!(host.live_names(), ["web.0.2"]);
+    promises::assert_kept(&host.engine, true, "an edit");
+    assert!(host.has_event("web", "Changed", "image").await, "{:?}", host.events("web").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_edit_must_keep_the_last_good_version() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.write("web.yaml", &task("web", "  imagge: app:2"));
+    host.settle().await;
+    let status = host.status("web").await;
+    assert_eq!(status.condition(ConditionType::Valid).unwrap().reason, "SchemaInvalid");
+    host.kill().await;
+    host.start().await;
+    host.settle().await;
+    host.write("web.yaml", "{{{ this is no YAML");
+    sleep(secs(60)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    host.settle().await;
+    assert_eq!(host.live_names(), ["web.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removed_file_must_remove_its_container_after_five_seconds() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.remove(&["web.yaml"]);
+    sleep(millis(4900)).await;
+    assert_eq!(host.live_names(), ["web.0.1"]);
+    sleep(millis(200)).await;
+    assert_eq!(host.live_names(), [""; 0]);
+    host.settle().await;
+    assert!(host.ours().is_empty());
+    assert!(host.tasks().await.is_empty());
+    assert!(host.engine.networks().is_empty(), "{:?}", host.engine.networks());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_comes_back_in_time_must_restart_nothing() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    for _ in 0..3 {
+        host.remove(&["web.yaml"]);
+        sleep(secs(4)).await;
+        host.write("web.yaml", &task("web", ""));
+        sleep(secs(4)).await;
+    }
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_file_must_restart_nothing() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.rename("web.yaml", "apps/web.yaml");
+    sleep(secs(30)).await;
+    host.settle().await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+    assert_eq!(host.status("web").await.source.file, "apps/web.yaml");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_cannot_be_read_must_remove_nothing() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let (before, steps) = (host.live(), host.engine.steps());
+    host.lose_source(Some("it is not mounted"));
+    host.until_reason("web", ConditionType::Converged, "SourceUnavailable").await;
+    host.kill().await;
+    host.start().await;
+    sleep(secs(300)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before.clone(), steps));
+    assert_eq!(host.overview().await.source_unavailable.as_deref(), Some("it is not mounted"));
+    host.lose_source(None);
+    host.settle().await;
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_of_many_quick_edits_must_win_with_few_rollouts() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    for number in 0..50 {
+        host.write("web.yaml", &task("web", &format!("  env: [{{name: N, value: \"{number}\"}}]")));
+        sleep(millis(1)).await;
+    }
+    host.settle().await;
+    let [name] = &host.live_names()[..] else { panic!("{:?}", host.live_names()) };
+    let made = &host.ours()[&format!("evenkeel.default.default.{name}")];
+    assert!(made.labels["evenkeel.spec"].contains("\"49\""));
+    promises::assert_kept(&host.engine, true, "many edits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_converged_must_be_left_alone_and_asked_about_seldom() {
+    let files: Vec<(String, String)> = (0..100)
+        .map(|number| (format!("t{number}.yaml"), task(&format!("t{number}"), "")))
+        .collect();
+    let mut host = Host::new();
+    host.write_all(files);
+    host.start().await;
+    host.settle().await;
+    sleep(secs(60)).await;
+    let (before, steps, reads) = (host.live(), host.engine.steps(), host.reads());
+    assert_eq!(before.len(), 100);
+    sleep(secs(600)).await;
+    assert_eq!((host.live(), host.engine.steps()), (before.clone(), steps));
+    let each_minute = (host.reads() - reads) as f64 / 10.0;
+    assert!(each_minute <= 10.0, "{each_minute} calls a minute");
+    assert!(host.calls(Operation::List) > 20, "it is still looking");
+    for _ in 0..100 {
+        host.send();
+        sleep(millis(10)).await;
+    }
+    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
