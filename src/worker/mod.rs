@@ -155,6 +155,8 @@ pub struct Worker<R: Runtime> {
     engine: Engine,
     engine_info: Option<EngineInfo>,
     sightings: Sightings,
+    /// The first list showed nothing and was asked for again.
+    doubted: bool,
     networks: BTreeSet<String>,
     leaving_networks: BTreeSet<String>,
     volumes: BTreeSet<String>,

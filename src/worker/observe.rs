@@ -128,6 +128,11 @@ impl<R: Runtime> Worker<R> {
                 self.relist(Afresh::Containers);
                 None
             }
+            // One of ours that is not known.
+            Report::Created(Outcome::Rejected(it)) if it.cause == Cause::NameTaken => {
+                self.relist(Afresh::Containers);
+                None
+            }
             _ => None,
         };
         if let Some(id) = made.or(container) {
@@ -232,6 +237,12 @@ impl<R: Runtime> Worker<R> {
 
     fn take_whole(&mut self, whole: Whole, asked: Mono) {
         self.relisting.failures = 0;
+        if whole.containers.is_empty() && self.sightings.listed_at.is_none() && !self.doubted {
+            // All is made anew where nothing is there: that is asked for twice.
+            self.doubted = true;
+            self.relist(Afresh::Everything);
+            return;
+        }
         if let Some(info) = whole.info {
             self.engine.started_at = info.started_at;
             self.engine_info = Some(info);

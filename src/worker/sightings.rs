@@ -275,12 +275,10 @@ impl Sightings {
         let Some(sighting) = self.by_id.get_mut(&id) else {
             result.inspect.push(id.clone());
             result.tasks.insert(identity.task.clone());
-            // Of one that runs the first list tells enough for a first look. A later one may be of
-            // before our last steps.
-            let seen = match container.status {
-                Status::Running if self.listed_at.is_none() => Seen::Present(Arc::new(container)),
-                _ => Seen::Unknown,
-            };
+            // The first list tells enough to take over what is there, so that nothing is made
+            // beside it. A later one may be of before our last steps.
+            let first = self.listed_at.is_none();
+            let seen = if first { Seen::Present(Arc::new(container)) } else { Seen::Unknown };
             self.insert(id, identity.task, seen, Mono::default());
             return;
         };

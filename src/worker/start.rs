@@ -97,6 +97,7 @@ impl<R: Runtime> Worker<R> {
             },
             engine_info: None,
             sightings: super::Sightings::default(),
+            doubted: false,
             networks: BTreeSet::new(),
             leaving_networks: BTreeSet::new(),
             volumes: BTreeSet::new(),

@@ -1,7 +1,11 @@
 //! The worker, from manifests to containers: stories on the simulated engine, each an obligation.
 
 mod crashes;
+mod crowd;
+mod deeds;
 mod engine;
 mod files;
 mod host;
 mod promises;
+mod sharing;
+mod state;

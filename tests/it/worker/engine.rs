@@ -135,13 +135,18 @@ async fn a_list_that_shows_nothing_must_make_and_remove_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_first_list_must_not_double_what_runs() {
-    let mut host = Host::with(&[("web.yaml", task("web", "  replicas: 3"))]).await;
-    let (before, steps) = (host.live(), host.engine.steps());
-    host.kill().await;
-    host.engine.empty_list_once();
-    host.start().await;
-    sleep(secs(60)).await;
-    assert_eq!((host.live(), host.engine.steps()), (before, steps));
+    for lost in [false, true] {
+        let mut host = Host::with(&[("web.yaml", task("web", "  replicas: 3"))]).await;
+        let (before, steps) = (host.live(), host.engine.steps());
+        host.kill().await;
+        if lost {
+            std::fs::remove_file(host.db_file()).unwrap();
+        }
+        host.engine.empty_list_once();
+        host.start().await;
+        sleep(secs(60)).await;
+        assert_eq!((host.live(), host.engine.steps()), (before, steps));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,67 @@
+//! Many tasks at once.
+
+use std::time::Duration;
+
+use evenkeel::domain::status::TaskStatus;
+use evenkeel::runtime::simulated::{Behaviour, Operation};
+
+use super::host::{Host, millis, secs, sleep, task};
+
+fn files(count: usize, spec: &str) -> Vec<(String, String)> {
+    (0..count)
+        .map(|number| (format!("{number:04}.yaml"), task(&format!("t{number:04}"), spec)))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarts_after_failures_must_keep_to_five_a_second_over_all() {
+    let mut host = Host::new();
+    host.engine.program(&["crash"], Behaviour::ends(millis(10), 1));
+    host.write_all(files(100, "  command: [crash]\n  backoff: {initialSeconds: 1, maxSeconds: 2}"));
+    host.start().await;
+    sleep(secs(10)).await;
+    let mut worst = 0;
+    let mut before = host.calls(Operation::Start);
+    for _ in 0..12 {
+        sleep(secs(5)).await;
+        let now = host.calls(Operation::Start);
+        worst = worst.max(now - before);
+        before = now;
+    }
+    assert!(worst > 0, "they are tried again");
+    // Each is begun at that pace and started after a wait of its own, so a few may meet.
+    assert!(worst <= 5 * 5 + 5, "{worst} in 5 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_tasks_must_converge_at_a_cost_that_grows_with_their_number_only() {
+    const COUNT: usize = 2000;
+    let mut host = Host::new();
+    host.write_all(files(COUNT, ""));
+    #[expect(clippy::disallowed_methods, reason = "how long it takes is told, not judged")]
+    let began = std::time::Instant::now();
+    host.start().await;
+    host.until("all are settled", secs(120), async |host| {
+        let tasks = host.tasks().await;
+        tasks.len() == COUNT && tasks.values().all(TaskStatus::is_settled)
+    })
+    .await;
+    let (took, calls): (Duration, u64) = (began.elapsed(), host.engine.calls().values().sum());
+    let each = |number: u64| number as f64 / COUNT as f64;
+    println!("{COUNT} tasks in {took:?}: {} calls, {} wakes each", each(calls), each(host.wakes()));
+    assert_eq!(host.live().len(), COUNT);
+    assert!(each(calls) <= 8.0, "{} calls each", each(calls));
+    assert!(each(host.wakes()) <= 16.0, "{} wakes each", each(host.wakes()));
+
+    let (wakes, calls) = (host.wakes(), host.engine.calls().values().sum::<u64>());
+    let began = std::time::Instant::now();
+    host.write("0007.yaml", &task("t0007", "  image: app:2"));
+    host.until("it is replaced", secs(20), async |host| {
+        host.live().contains_key("t0007.0.2") && !host.live().contains_key("t0007.0.1")
+    })
+    .await;
+    println!("one edit in {:?}", began.elapsed());
+    assert!(host.wakes() - wakes <= 40, "{} wakes", host.wakes() - wakes);
+    let calls = host.engine.calls().values().sum::<u64>() - calls;
+    assert!(calls <= 40, "{calls} calls");
+}

@@ -1,0 +1,197 @@
+//! What people do to containers by hand, and containers of strangers.
+
+use std::collections::BTreeMap;
+
+use evenkeel::domain::container::{Container, ContainerSpec, Status, label};
+use evenkeel::domain::instance::ContainerId;
+use evenkeel::domain::template::Limits;
+use evenkeel::runtime::Runtime;
+use evenkeel::runtime::simulated::Operation;
+
+use super::host::{Host, secs, sleep, task};
+use super::promises;
+
+const LIMITS: &str = "  resources: {limits: {memory: 64Mi, cpu: 500m}}";
+
+/// Does something to a running container; what must be said of it; whether it must be another one
+/// then.
+type Deed = (&'static str, fn(&Host, &ContainerId), &'static str, &'static str, bool);
+
+const DEEDS: [Deed; 8] = [
+    ("rm --force", |host, id| host.engine.remove_by_hand(id), "Lost", "gone", true),
+    ("kill", |host, id| host.engine.kill(id), "Failed", "137", true),
+    ("stop", |host, id| host.engine.exit(id, 0), "Completed", "exit code 0", true),
+    ("oom", |host, id| host.engine.run_out_of_memory(id), "OOMKilled", "", true),
+    ("pause", |host, id| host.engine.pause_by_hand(id), "Drift", "it was paused", false),
+    (
+        "rename",
+        |host, id| drop(host.engine.rename_by_hand(id, "mine")),
+        "Drift",
+        "it was renamed to mine",
+        false,
+    ),
+    (
+        "disconnect",
+        |host, id| host.engine.disconnect_by_hand(id, "evenkeel.default.default"),
+        "Drift",
+        "it was cut off from network",
+        false,
+    ),
+    (
+        "update",
+        |host, id| {
+            let limits = Limits { memory: Some(1 << 30), ..Limits::default() };
+            drop(host.engine.update_by_hand(id, limits));
+        },
+        "Updated",
+        "memory is 1073741824, wanted 67108864",
+        false,
+    ),
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_by_hand_must_be_healed_and_told() {
+    for heard in [true, false] {
+        for (what, deed, reason, said, another) in DEEDS {
+            let host = Host::with(&[("web.yaml", task("web", LIMITS))]).await;
+            host.engine.lose_events(!heard);
+            let before = host.only("web");
+            let was = host.engine.containers().into_values().find(|it| it.id == before).unwrap();
+            deed(&host, &before);
+            // Nobody heard of it: limits and networks only an inspect shows, one every 10 s.
+            sleep(secs(if heard { 5 } else { 45 })).await;
+            host.settle().await;
+            let now = host.only("web");
+            assert_eq!(now != before, another, "{what}");
+            let is = host.engine.containers().into_values().find(|it| it.id == now).unwrap();
+            assert_eq!(heart(&is), heart(&was), "{what}");
+            let events = host.events("web").await;
+            assert!(host.has_event("web", reason, said).await, "{what}: {events:#?}");
+            promises::assert_kept(&host.engine, false, what);
+        }
+    }
+}
+
+/// What of a container must be as before.
+fn heart(container: &Container) -> (Status, Limits, Vec<String>) {
+    let details = container.details.as_ref().unwrap();
+    (container.status.clone(), details.limits, details.networks.iter().cloned().collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_ended_and_is_started_by_hand_must_be_stopped() {
+    let mut host = Host::new();
+    let ends = evenkeel::runtime::simulated::Behaviour::ends(secs(1), 0);
+    host.engine.task("default/job", ends);
+    host.write("job.yaml", &task("job", "  restartPolicy: Never"));
+    host.start().await;
+    host.settle().await;
+    host.engine.task("default/job", evenkeel::runtime::simulated::Behaviour::runs());
+    let (_, it) = host.ours().into_iter().next().unwrap();
+    let _started = host.engine.start_by_hand(&it.id);
+    host.until("it is stopped", secs(30), async |host| host.live().is_empty()).await;
+    assert!(host.has_event("job", "Stopping", "Revived").await, "{:?}", host.events("job").await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_removed_by_hand_must_be_made_again() {
+    let files = (0..20).map(|number| (format!("{number}.yaml"), task(&format!("t{number}"), "")));
+    let mut host = Host::new();
+    host.write_all(files);
+    host.start().await;
+    host.settle().await;
+    sleep(secs(5)).await;
+    for container in host.ours().into_values() {
+        host.engine.remove_by_hand(&container.id);
+    }
+    host.engine.remove_network_by_hand("evenkeel.default.default");
+    host.settle().await;
+    assert_eq!(host.live().len(), 20);
+    promises::assert_kept(&host.engine, false, "all removed");
+}
+
+/// Containers of strangers, made after one of ours.
+fn strangers(host: &Host) -> Vec<ContainerId> {
+    let (name, ours) = host.ours().into_iter().next().unwrap();
+    let spec = |name: &str, labels: &BTreeMap<String, String>| {
+        let template = host.engine.happened().last().unwrap().template.clone();
+        ContainerSpec {
+            name: name.to_owned(),
+            labels: labels.clone(),
+            image_id: "sha256:strange".to_owned(),
+            template,
+            volumes: BTreeMap::new(),
+            stop_timeout_seconds: 10,
+            network: None,
+        }
+    };
+    let other_worker = {
+        let mut labels = ours.labels.clone();
+        labels.insert(label::WORKER.to_owned(), "other".to_owned());
+        labels
+    };
+    let half: BTreeMap<String, String> =
+        [(label::WORKER.to_owned(), host.worker.to_string())].into();
+    let none = BTreeMap::new();
+    let mut ids = Vec::new();
+    for number in 0..50 {
+        for spec in [
+            spec(&format!("copy-{number}"), &ours.labels),
+            spec(&format!("evenkeel.default.default.web.0.{}", number + 2), &none),
+            spec(&format!("evenkeel.other.default.web.0.{number}"), &other_worker),
+            spec(&format!("{name}-{number}"), &half),
+        ] {
+            let id = host.engine.add_container(&spec).unwrap();
+            if number % 2 == 0 {
+                let _started = host.engine.start_by_hand(&id);
+            }
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+#[tokio::test(start_paused = true)]
+async fn containers_of_strangers_must_never_be_touched() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let before = host.only("web");
+    let strange = strangers(&host);
+    let look = |host: &Host| -> Vec<Container> {
+        let all = host.engine.containers().into_values();
+        all.filter(|it| strange.contains(&it.id)).collect()
+    };
+    let as_made = look(&host);
+    assert_eq!(as_made.len(), 200);
+    sleep(secs(120)).await;
+    assert!(host.engine.containers().values().any(|it| it.id == before));
+    host.kill().await;
+    std::fs::remove_file(host.db_file()).unwrap();
+    host.start().await;
+    host.settle().await;
+    // The names of the next attempts are theirs: the one after those is taken.
+    host.write("web.yaml", &task("web", "  backoff: {maxSeconds: 1}\n  image: app:2"));
+    host.until("it comes up beside them", secs(900), async |host| {
+        host.live_names().contains(&"web.0.52".to_owned())
+    })
+    .await;
+    host.remove(&["web.yaml"]);
+    host.until("it goes", secs(60), async |host| host.tasks().await.is_empty()).await;
+    sleep(secs(60)).await;
+    assert_eq!(look(&host), as_made);
+    assert_eq!(host.engine.containers().len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_or_volume_of_somebody_else_must_not_be_used() {
+    let mut host = Host::new();
+    host.engine.add_volume("evenkeel.default.default.data", &BTreeMap::new());
+    host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
+    host.start().await;
+    let converged = evenkeel::domain::status::ConditionType::Converged;
+    host.until_reason("db", converged, "NotOurs").await;
+    sleep(secs(120)).await;
+    assert!(host.ours().is_empty());
+    let worker = host.worker.clone();
+    assert!(host.engine.list_resources(&worker).await.unwrap().volumes.is_empty());
+    assert!(host.calls(Operation::MakeVolume) < 20, "it is tried ever more seldom");
+}

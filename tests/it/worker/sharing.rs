@@ -1,0 +1,119 @@
+//! Ports and volumes that more than one task wants.
+
+use evenkeel::domain::status::{ConditionType, Phase};
+
+use super::host::{Host, secs, sleep, task};
+use super::promises;
+
+const VOLUME: &str = "  mounts: [{path: /data, volume: data}]";
+
+fn at(port: u16) -> String {
+    format!("  ports: [{{containerPort: 80, hostPort: {port}}}]")
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_want_a_port_the_holder_must_keep_it() {
+    let mut host = Host::with(&[("m.yaml", task("m", &at(8080)))]).await;
+    let before = host.only("m");
+    host.write("a.yaml", &task("a", &at(8080)));
+    host.until_reason("a", ConditionType::Converged, "PortConflict").await;
+    let status = host.status("a").await;
+    let message = &status.condition(ConditionType::Converged).unwrap().message;
+    assert!(message.contains("m.yaml"), "{message}");
+    sleep(secs(60)).await;
+    assert_eq!((host.only("m"), host.live().len()), (before.clone(), 1));
+    host.kill().await;
+    host.start().await;
+    sleep(secs(60)).await;
+    assert_eq!((host.only("m"), host.live().len()), (before, 1));
+    host.write("m.yaml", &task("m", &at(8081)));
+    host.settle().await;
+    assert_eq!(host.live_names(), ["a.0.1", "m.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_port_must_get_it_when_its_holder_goes() {
+    let ways: [fn(&mut Host); 3] = [
+        |host| host.remove(&["m.yaml"]),
+        |host| host.write("m.yaml", &task("m", &format!("  suspend: true\n{}", at(8080)))),
+        |host| host.write("m.yaml", &task("m", &format!("  replicas: 0\n{}", at(8080)))),
+    ];
+    for way in ways {
+        let mut host = Host::with(&[("m.yaml", task("m", &at(8080)))]).await;
+        host.write("z.yaml", &task("z", &at(8080)));
+        host.write("other.yaml", &task("other", ""));
+        host.until_reason("z", ConditionType::Converged, "PortConflict").await;
+        way(&mut host);
+        host.until("it is handed on", secs(30), async |host| {
+            host.live_names() == ["other.0.1", "z.0.1"]
+        })
+        .await;
+        host.settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_tasks_must_be_able_to_swap_their_ports() {
+    for _ in 0..10 {
+        let mut host =
+            Host::with(&[("a.yaml", task("a", &at(8001))), ("b.yaml", task("b", &at(8002)))]).await;
+        host.write_all([
+            ("a.yaml".to_owned(), task("a", &at(8002))),
+            ("b.yaml".to_owned(), task("b", &at(8001))),
+        ]);
+        host.settle().await;
+        assert_eq!(host.live_names(), ["a.0.2", "b.0.2"]);
+        promises::assert_kept(&host.engine, true, "a swap");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_want_a_port_the_first_by_name_must_win() {
+    let mut host = Host::new();
+    let file =
+        |number: usize| (format!("{number:03}.yaml"), task(&format!("t{number:03}"), &at(80)));
+    host.write_all((0..200).rev().map(file));
+    host.start().await;
+    sleep(secs(60)).await;
+    assert_eq!(host.live_names(), ["t000.0.1"]);
+    for status in host.tasks().await.into_values().skip(1) {
+        let converged = status.condition(ConditionType::Converged).unwrap();
+        assert_eq!(converged.reason, "PortConflict", "{}", status.name);
+    }
+    host.remove(&["000.yaml"]);
+    sleep(secs(30)).await;
+    assert_eq!(host.live_names(), ["t001.0.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_in_use_must_be_waited_for_across_tasks() {
+    let mut host = Host::with(&[("m.yaml", task("m", VOLUME))]).await;
+    host.write("a.yaml", &task("a", VOLUME));
+    host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+    sleep(secs(60)).await;
+    assert_eq!(host.live_names(), ["m.0.1"]);
+    host.write("n.yaml", &task("n", ""));
+    host.remove(&["m.yaml"]);
+    host.until("it is handed on", secs(30), async |host| host.live_names() == ["a.0.1", "n.0.1"])
+        .await;
+    promises::assert_kept(&host.engine, false, "a volume handed on");
+    host.kill().await;
+    host.start().await;
+    host.write("a.yaml", &task("a", &format!("  image: app:2\n{VOLUME}")));
+    host.settle().await;
+    promises::assert_kept(&host.engine, false, "a volume after a crash");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_of_a_stranger_must_not_cost_the_old_one() {
+    let mut host = Host::with(&[("web.yaml", task("web", &at(8001)))]).await;
+    let before = host.only("web");
+    host.engine.occupy_port(8002, true);
+    host.write("web.yaml", &task("web", &at(8002)));
+    sleep(secs(120)).await;
+    assert_eq!(host.only("web"), before);
+    host.engine.occupy_port(8002, false);
+    let status = host.status("web").await;
+    assert_eq!(status.phase, Phase::Running);
+    assert!(status.refused.is_some(), "it is not tried again until it changes");
+}
