@@ -159,6 +159,11 @@ impl<R: Runtime> Worker<R> {
         let mut changes = changes::between(before.as_ref(), &record);
         changes.extend(self.mail.get(name).into_iter().flatten().filter_map(kept_log));
         if plan.vanished {
+            let known = self.let_go.len();
+            self.let_go.extend(containers(&record).cloned());
+            if self.let_go.len() > known {
+                changes.push(self.let_go_written());
+            }
             changes.push(Change::DropTask(name.clone()));
             notes.push(Note::normal(None, "Removed", "nothing is left of it".to_owned()));
         }

@@ -161,6 +161,8 @@ pub struct Worker<R: Runtime> {
     leaving_networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
     approved_sources: BTreeSet<String>,
+    /// Containers that were left running when their manifests went away: ours no longer.
+    let_go: BTreeSet<ContainerId>,
     mail: BTreeMap<TaskName, Vec<Mail>>,
     in_flight: BTreeMap<TaskName, BTreeMap<Seat, &'static str>>,
     pulls: Pulls,

@@ -177,7 +177,10 @@ impl<R: Runtime> Worker<R> {
     ) {
         let seen = match answer {
             Ok(Some(container)) => Seen::Present(Arc::new(container)),
-            Ok(None) => Seen::Absent,
+            Ok(None) => {
+                self.let_go.remove(id);
+                Seen::Absent
+            }
             Err(error) => {
                 warn!(container = id.short(), %error, "a container could not be looked at");
                 self.on_not_inspected(id);
@@ -310,7 +313,8 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// A container of a task that is not known: its labels say what was accepted last.
+    /// A container of a task that is not known: its labels say what was accepted last. One that was
+    /// let go makes no task again.
     fn discover(&mut self, name: &TaskName) {
         if self.records.contains_key(name) || self.desired.tasks.contains_key(name) {
             return;
@@ -318,6 +322,7 @@ impl<R: Runtime> Worker<R> {
         let found: Vec<Identity> = self
             .sightings
             .of_task(name)
+            .filter(|container| !self.let_go.contains(&container.id))
             .filter_map(|container| Identity::from_labels(&container.labels))
             .collect();
         let newest = found.into_iter().max_by_key(|identity| identity.generation);

@@ -1,6 +1,6 @@
 //! Pulls under way: one for each image, however many want it; one nobody wants any more is dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use tokio::task::AbortHandle;
 
@@ -11,12 +11,18 @@ use crate::domain::template::{ImageRef, PullPolicy};
 /// Pulls under way.
 #[derive(Debug, Default)]
 pub struct Pulls {
-    jobs: BTreeMap<(ImageRef, PullPolicy), Job>,
+    jobs: BTreeMap<Image, Job>,
+    /// What each task wants: with many tasks of one image no look goes through them all.
+    wants: BTreeMap<TaskName, Image>,
 }
+
+/// What is pulled, and when.
+type Image = (ImageRef, PullPolicy);
 
 #[derive(Debug)]
 struct Job {
-    wanted_by: BTreeSet<(TaskName, u32)>,
+    /// The tasks, and the revision of each.
+    wanted_by: BTreeMap<TaskName, u32>,
     abort: AbortHandle,
 }
 
@@ -24,7 +30,7 @@ impl Pulls {
     /// Whether a pull that `task` wants is under way.
     #[must_use]
     pub fn wanted_by(&self, task: &TaskName) -> bool {
-        self.jobs.values().any(|job| job.wanted_by.iter().any(|(name, _)| name == task))
+        self.wants.contains_key(task)
     }
 
     /// `task` wants `pull` and no other. If it is not under way, `begin` begins it.
@@ -35,26 +41,38 @@ impl Pulls {
         begin: impl FnOnce(&Pull) -> AbortHandle,
     ) {
         let key = pull.map(|pull| (pull.image.clone(), pull.policy));
-        self.jobs.retain(|image, job| {
-            if Some(image) != key.as_ref() {
-                job.wanted_by.retain(|(name, _)| name != task);
-            }
-            if job.wanted_by.is_empty() {
-                job.abort.abort();
-            }
-            !job.wanted_by.is_empty()
-        });
+        if self.wants.get(task) != key.as_ref() {
+            self.give_up(task);
+        }
         if let (Some(key), Some(pull)) = (key, pull) {
             let job = self
                 .jobs
-                .entry(key)
-                .or_insert_with(|| Job { wanted_by: BTreeSet::new(), abort: begin(pull) });
-            job.wanted_by.insert((task.clone(), pull.revision));
+                .entry(key.clone())
+                .or_insert_with(|| Job { wanted_by: BTreeMap::new(), abort: begin(pull) });
+            job.wanted_by.insert(task.clone(), pull.revision);
+            self.wants.insert(task.clone(), key);
         }
     }
 
-    /// A pull has ended: who wanted it.
-    pub fn ended(&mut self, image: &ImageRef, policy: PullPolicy) -> BTreeSet<(TaskName, u32)> {
-        self.jobs.remove(&(image.clone(), policy)).map(|job| job.wanted_by).unwrap_or_default()
+    /// `task` wants no pull any more; one that nobody wants is dropped.
+    fn give_up(&mut self, task: &TaskName) {
+        let Some(image) = self.wants.remove(task) else { return };
+        if let Some(job) = self.jobs.get_mut(&image) {
+            job.wanted_by.remove(task);
+            if job.wanted_by.is_empty() {
+                job.abort.abort();
+                self.jobs.remove(&image);
+            }
+        }
+    }
+
+    /// A pull has ended: who wanted it, and for which revision.
+    pub fn ended(&mut self, image: &ImageRef, policy: PullPolicy) -> BTreeMap<TaskName, u32> {
+        let job = self.jobs.remove(&(image.clone(), policy));
+        let wanted_by = job.map(|job| job.wanted_by).unwrap_or_default();
+        for task in wanted_by.keys() {
+            self.wants.remove(task);
+        }
+        wanted_by
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
@@ -20,6 +21,9 @@ use crate::runtime::Runtime;
 
 /// The source directories that containers were made from and that are ours, in the DB.
 const APPROVED_SOURCES: &str = "approved-sources";
+
+/// The containers that were let go, in the DB.
+const LET_GO: &str = "let-go";
 
 /// What a worker is started with.
 pub struct Start<R> {
@@ -60,9 +64,8 @@ impl<R: Runtime> Worker<R> {
         } = start;
         let clock = Clock::begin();
         report(&opened);
-        let approved = opened.stored.meta.get(APPROVED_SOURCES);
-        let approved_sources: BTreeSet<String> =
-            approved.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let approved_sources = set_of(&opened, APPROVED_SOURCES);
+        let let_go = set_of(&opened, LET_GO);
         let records: BTreeMap<TaskName, Record> = opened
             .stored
             .records
@@ -102,6 +105,7 @@ impl<R: Runtime> Worker<R> {
             leaving_networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
             approved_sources,
+            let_go,
             mail: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             pulls: super::Pulls::default(),
@@ -132,8 +136,21 @@ impl<R: Runtime> Worker<R> {
     /// What of the worker itself is in the DB.
     pub(super) fn meta(&self) -> Vec<Change> {
         let sources = serde_json::to_string(&self.approved_sources).ok();
-        vec![Change::SetMeta { key: APPROVED_SOURCES.to_owned(), value: sources }]
+        let sources = Change::SetMeta { key: APPROVED_SOURCES.to_owned(), value: sources };
+        vec![sources, self.let_go_written()]
     }
+
+    /// The containers that were let go, as they are written down.
+    pub(super) fn let_go_written(&self) -> Change {
+        let value = serde_json::to_string(&self.let_go).ok();
+        Change::SetMeta { key: LET_GO.to_owned(), value }
+    }
+}
+
+/// What the DB has under that key; nothing if it can't be read.
+fn set_of<T: DeserializeOwned + Ord>(opened: &Opened, key: &str) -> BTreeSet<T> {
+    let text = opened.stored.meta.get(key);
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// A wait that was under way begins anew; counts stay.

@@ -6,7 +6,7 @@ use super::advance::{advance, is_up};
 use super::retire::retire;
 use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
-use crate::domain::container::Status;
+use crate::domain::container::{Container, Status};
 use crate::domain::exclusive;
 use crate::domain::instance::{EndReason, Instance, Seat, State};
 use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
@@ -50,10 +50,14 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
             retire(world, plan, leaving, Reason::Because(why));
         }
         for surplus in slot.fresh.iter().skip(1) {
-            retire(world, plan, surplus, Reason::Superseded(slot.fresh[0].seat));
+            if is_told(world, plan, slot.fresh[0]) {
+                retire(world, plan, surplus, Reason::Superseded(slot.fresh[0].seat));
+            }
         }
         for surplus in slot.stale.iter().skip(1) {
-            retire(world, plan, surplus, why_replaced(world, target, surplus));
+            if is_told(world, plan, slot.stale[0]) {
+                retire(world, plan, surplus, why_replaced(world, target, surplus));
+            }
         }
         match (slot.fresh.first(), slot.stale.first()) {
             // At most two in a slot.
@@ -138,6 +142,17 @@ impl Slot<'_> {
         let apart = leaving().find(|old| stop_first(world, target, old).is_some());
         apart.or_else(|| leaving().nth(1)).map(|old| old.seat)
     }
+}
+
+/// Whether one that another has to go for still runs, as far as it ever did. Where the engine has
+/// not told of its end yet, that is waited for: the other may be all there is.
+fn is_told(world: &World, plan: &mut Plan, kept: &Instance) -> bool {
+    let runs = |it: &Container| matches!(it.status, Status::Running | Status::Paused);
+    let told = kept.state != State::Running || world.container(kept.seat).is_some_and(runs);
+    if !told {
+        plan.wait(Waiting::Observation(kept.seat));
+    }
+    told
 }
 
 fn is_made(world: &World, instance: &Instance) -> bool {
@@ -268,7 +283,7 @@ fn hand_over(
     (new, old, after): (&Instance, &Instance, Option<Seat>),
     (budget, turn): (&mut Budget, bool),
 ) {
-    if new.proven || old.state != State::Running {
+    if (new.proven && is_told(world, plan, new)) || old.state != State::Running {
         let later = old.seat > new.seat;
         let reason =
             if later { why_replaced(world, target, old) } else { Reason::Superseded(new.seat) };

@@ -296,10 +296,6 @@ impl Host {
         self.events(name).await.iter().any(|(is, says)| is == reason && says.contains(text))
     }
 
-    pub fn db(&self) -> &Db {
-        &self.running.as_ref().unwrap().db
-    }
-
     pub fn db_file(&self) -> PathBuf {
         self.state.path().join("state.db")
     }
