@@ -92,7 +92,7 @@ impl<R: Runtime> Worker<R> {
             port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
             busy_ports: self.busy_ports(record),
             writers,
-            restart_at: self.restart_at,
+            restart_at: self.restart_turns.get(name).copied().unwrap_or(self.restart_at),
             unknown_container: self.has_unknown(record),
         }
     }

@@ -21,7 +21,7 @@ use crate::domain::event::{Event, Note};
 use crate::domain::instance::{ContainerId, EndReason, Instance, InstanceId};
 use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::{Cause, Rejection, Retry};
-use crate::domain::plan::{Plan, Planned, Pull, Step};
+use crate::domain::plan::{Plan, Planned, Pull, Step, Waiting};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
@@ -151,10 +151,7 @@ impl<R: Runtime> Worker<R> {
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
         let plan = decide(&self.world(&record, seen, now));
-        if plan.restarts > 0 {
-            // The next look of the same batch is to wait as well.
-            self.restart_at = now.mono + RESTART_PACE;
-        }
+        self.keep_pace(name, &plan, now);
         notes.extend(enact(&mut record, &plan, || InstanceId(Uuid::now_v7()), now));
         let mut changes = changes::between(before.as_ref(), &record);
         changes.extend(self.mail.get(name).into_iter().flatten().filter_map(kept_log));
@@ -172,6 +169,23 @@ impl<R: Runtime> Worker<R> {
         changes.extend(events.iter().cloned().map(Change::AddEvent));
         debug!(task = %name, %plan, "look");
         Some(Looked { name: name.clone(), before, record, plan, changes, events, now })
+    }
+
+    /// Who has to wait for a restart gets a time of its own, so that a crowd does not come back all
+    /// at once to be sent away but for one.
+    fn keep_pace(&mut self, name: &TaskName, plan: &Plan, now: Now) {
+        let free = self.restart_at.max(now.mono);
+        let waits = plan.waiting.iter().any(|it| matches!(it, Waiting::RestartPace(_)));
+        if plan.restarts > 0 {
+            if self.restart_turns.remove(name).is_none() {
+                self.restart_at = free + RESTART_PACE;
+            }
+        } else if waits && !self.restart_turns.contains_key(name) {
+            self.restart_turns.insert(name.clone(), free);
+            self.restart_at = free + RESTART_PACE;
+        } else if !waits {
+            self.restart_turns.remove(name);
+        }
     }
 
     /// What was looked at is written down: it holds, and its steps begin.
@@ -258,6 +272,7 @@ impl<R: Runtime> Worker<R> {
         for id in [before, record.as_ref()].into_iter().flatten().flat_map(containers) {
             self.sightings.forget(id);
         }
+        self.restart_turns.remove(name);
         self.plans.remove(name);
         self.statuses.remove(name);
         self.going.remove(name);

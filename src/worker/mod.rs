@@ -170,7 +170,10 @@ pub struct Worker<R: Runtime> {
     relisting: Relisting,
     turn: Option<ContainerId>,
     next_turn: Mono,
+    /// When the next restart after a failure may begin that has no turn yet.
     restart_at: Mono,
+    /// When those may that wait for it.
+    restart_turns: BTreeMap<TaskName, Mono>,
     step_places: Arc<Semaphore>,
     pull_places: Arc<Semaphore>,
     db_trouble: Option<String>,

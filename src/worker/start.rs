@@ -114,6 +114,7 @@ impl<R: Runtime> Worker<R> {
             turn: None,
             next_turn: crate::domain::time::Mono::default(),
             restart_at: crate::domain::time::Mono::default(),
+            restart_turns: BTreeMap::new(),
             step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),
             pull_places: Arc::new(Semaphore::new(super::PULLS_AT_ONCE)),
             db_trouble: None,

@@ -336,7 +336,11 @@ impl Host {
     /// Waits until nothing is left to do: every task that has a manifest settled, no other there.
     pub async fn settle(&self) {
         sleep(millis(1)).await;
-        self.until("all is settled", secs(900), Self::is_settled).await;
+        let is_so = async |host: &Self| {
+            sleep(millis(200)).await;
+            host.is_settled().await
+        };
+        self.until("all is settled", secs(900), is_so).await;
     }
 
     /// As [`Host::settle`]; whenever the worker dies with the engine's freeze, another is started.
