@@ -65,6 +65,7 @@ impl<R: Runtime> Worker<R> {
                 self.begin(looked);
             }
             for name in &names {
+                self.unwritten.remove(name);
                 self.queue.forget(name);
                 self.queue.done(name);
             }
@@ -78,6 +79,7 @@ impl<R: Runtime> Worker<R> {
             }
             for name in names {
                 self.queue.done(&name);
+                self.unwritten.insert(name.clone());
                 self.queue.retry(name);
             }
         }
@@ -92,6 +94,9 @@ impl<R: Runtime> Worker<R> {
             Ok(()) => {
                 if self.db_trouble.take().is_some() {
                     warn!("the state DB can be written again");
+                    for name in &self.unwritten {
+                        self.queue.add(name.clone());
+                    }
                 }
                 true
             }

@@ -177,6 +177,8 @@ pub struct Worker<R: Runtime> {
     step_places: Arc<Semaphore>,
     pull_places: Arc<Semaphore>,
     db_trouble: Option<String>,
+    /// Tasks whose last look could not be written down.
+    unwritten: BTreeSet<TaskName>,
     goal: Goal,
     looks: u64,
 }
@@ -284,6 +286,7 @@ impl<R: Runtime> Worker<R> {
         self.is_quiet()
             && self.sightings.listed_at.is_some()
             && self.read_once
+            && self.unwritten.is_empty()
             && self.desired.wake_at().is_none()
             && self.statuses.values().all(TaskStatus::is_settled)
     }

@@ -118,6 +118,7 @@ impl<R: Runtime> Worker<R> {
             step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),
             pull_places: Arc::new(Semaphore::new(super::PULLS_AT_ONCE)),
             db_trouble: None,
+            unwritten: BTreeSet::new(),
             goal,
             looks: 0,
         };

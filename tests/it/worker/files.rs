@@ -1,7 +1,7 @@
 //! Files to containers.
 
 use evenkeel::domain::status::{ConditionType, Phase, Truth};
-use evenkeel::runtime::simulated::Operation;
+use evenkeel::runtime::simulated::{Behaviour, Operation};
 
 use super::host::{Host, millis, secs, sleep, task};
 use super::promises;
@@ -142,4 +142,41 @@ async fn what_has_converged_must_be_left_alone_and_asked_about_seldom() {
         sleep(millis(10)).await;
     }
     assert_eq!((host.live(), host.engine.steps()), (before, steps));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_comes_back_while_it_is_being_removed_must_come_up_anew() {
+    // Before, within, and after the time that its container takes to stop.
+    for pause in [0, 4_900, 5_100, 6_000, 8_900, 9_100, 12_000] {
+        let mut host = Host::new();
+        let slow = Behaviour { on_term: Some((secs(4), 0)), ..Behaviour::runs() };
+        host.engine.task("default/web", slow);
+        host.write("x.yaml", &task("x", ""));
+        host.write("web.yaml", &task("web", ""));
+        host.start().await;
+        host.settle().await;
+        let uid = host.status("web").await.uid;
+        host.remove(&["web.yaml"]);
+        sleep(millis(pause)).await;
+        host.write("web.yaml", &task("web", ""));
+        host.settle().await;
+        let status = host.status("web").await;
+        assert_eq!(status.phase, Phase::Running, "after {pause} ms");
+        assert_eq!(status.uid == uid, pause < 5_000, "after {pause} ms: the same task");
+        assert_eq!(host.live().len(), 2, "after {pause} ms");
+        promises::assert_kept(&host.engine, false, "a task that comes back");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_while_a_create_is_under_way_must_leave_nothing() {
+    for pause in [100, 2_900, 3_100, 6_000, 8_500] {
+        let mut host = Host::with(&[("x.yaml", task("x", ""))]).await;
+        host.engine.set_latency(Operation::Create, secs(9));
+        host.write("web.yaml", &task("web", ""));
+        sleep(millis(pause)).await;
+        host.remove(&["web.yaml"]);
+        host.settle().await;
+        assert_eq!(host.ours().len(), 1, "after {pause} ms: {:?}", host.ours().keys());
+    }
 }

@@ -139,8 +139,11 @@ async fn a_worker_must_recover_in_place_once_its_state_can_be_written() {
     assert_eq!((host.live(), host.engine.steps()), (before, steps));
     fs::remove_file(host.state.path()).unwrap();
     fs::rename(&away, host.state.path()).unwrap();
+    host.until("all of it is done", secs(60), async |host| {
+        host.live_names() == ["new.0.1", "web.0.2"]
+    })
+    .await;
     host.settle().await;
-    assert_eq!(host.live_names(), ["new.0.1", "web.0.2"]);
     assert_eq!(host.overview().await.db_trouble, None);
 }
 
@@ -346,6 +349,22 @@ async fn a_sync_must_end_when_all_is_settled_and_not_before() {
     host.start_for(Goal::Settled { deadline: secs(60) }).await;
     assert_eq!(host.buried().await, End::Ended(Ended::Reached));
     assert_eq!(host.engine.steps(), steps);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_must_not_end_before_an_edit_that_could_not_be_written_down() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.stop().await;
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    host.start_for(Goal::Settled { deadline: secs(120) }).await;
+    let away = host.state.path().with_extension("away");
+    fs::rename(host.state.path(), &away).unwrap();
+    fs::write(host.state.path(), "in the way").unwrap();
+    sleep(secs(20)).await;
+    fs::remove_file(host.state.path()).unwrap();
+    fs::rename(&away, host.state.path()).unwrap();
+    assert_eq!(host.buried().await, End::Ended(Ended::Reached));
+    assert_eq!(host.live_names(), ["web.0.2"]);
 }
 
 #[tokio::test(start_paused = true)]
