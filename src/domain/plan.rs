@@ -292,6 +292,8 @@ pub enum Waiting {
     },
     /// A new instance has to stay up until then before it is relied on.
     Proof(Seat, Mono),
+    /// Whether a start that was sent takes effect, until then.
+    Doubt(Seat, Mono),
     /// An instance has to stop.
     Stopping(Seat),
 }
@@ -314,6 +316,7 @@ impl Plan {
         | Waiting::BackOff { at, .. }
         | Waiting::RestartPace(at)
         | Waiting::BusyPort(_, at)
+        | Waiting::Doubt(_, at)
         | Waiting::Proof(_, at) = &waiting
         {
             self.wake(*at);

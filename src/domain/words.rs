@@ -124,9 +124,11 @@ impl Waiting {
         match self {
             Self::Engine(_) => "EngineUnavailable",
             Self::SourceChanged(_) => "SourceChanged",
-            Self::Step(..) | Self::Observation(_) | Self::Discovery | Self::Pulling(_) => {
-                "InProgress"
-            }
+            Self::Step(..)
+            | Self::Observation(_)
+            | Self::Discovery
+            | Self::Doubt(..)
+            | Self::Pulling(_) => "InProgress",
             Self::PullRetry { .. } => "ImagePullFailed",
             Self::Retry { not_ours: true, .. } => "NotOurs",
             Self::Retry { .. } => "StartError",
@@ -147,6 +149,9 @@ impl fmt::Display for Waiting {
             }
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),
             Self::Observation(seat) => write!(f, "the engine's answer about {seat}"),
+            Self::Doubt(seat, _) => {
+                write!(f, "whether the start of {seat} that was sent takes effect")
+            }
             Self::Discovery => f.write_str("the engine's answer about a container that was found"),
             Self::Pulling(image) => write!(f, "image {image} is being pulled"),
             Self::PullRetry { image, message, .. } => {

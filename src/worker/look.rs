@@ -1,32 +1,25 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::report::tell;
-use super::steps::{Call, Done, perform};
-use super::{Goal, Mail, RESTART_PACE, Worker, changes};
+use super::{Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
-use crate::domain::blueprint::{blueprint, network_of, task_of};
-use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::decide::decide;
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::{Event, Note};
-use crate::domain::instance::{ContainerId, EndReason, Instance, InstanceId};
-use crate::domain::name::{Label, TaskName};
-use crate::domain::outcome::{Cause, Rejection, Retry};
-use crate::domain::plan::{Plan, Planned, Pull, Step, Waiting};
+use crate::domain::instance::{ContainerId, InstanceId};
+use crate::domain::name::TaskName;
+use crate::domain::plan::{Plan, Waiting};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
 use crate::runtime::Runtime;
-use crate::worker::engine::Finished;
 
 /// How long a task is left alone after a look at it panicked, times the panics in a row.
 const PANIC_WAIT: Duration = Duration::from_secs(5);
@@ -284,128 +277,6 @@ impl<R: Runtime> Worker<R> {
         self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
         self.desired = self.desired.forget(name);
         self.remove_network(&name.namespace);
-    }
-
-    /// Removes the network of a namespace that has no task any more.
-    fn remove_network(&mut self, namespace: &Label) {
-        let network = network_name(&self.setting.maker.worker, namespace);
-        let used = self.records.keys().any(|name| name.namespace == *namespace)
-            || self.desired.tasks.keys().any(|name| name.namespace == *namespace);
-        if !used && self.networks.contains(&network) {
-            self.begin_removal(network);
-        }
-    }
-
-    /// Removes the networks of all namespaces that have no task: what a worker that died left.
-    pub(super) fn remove_networks(&mut self) {
-        if !self.read_once && self.goal != Goal::Down {
-            return;
-        }
-        let worker = &self.setting.maker.worker;
-        let names = self.records.keys().chain(self.desired.tasks.keys());
-        let namespaces: BTreeSet<&Label> = names.map(|name| &name.namespace).collect();
-        let used: BTreeSet<String> =
-            namespaces.into_iter().map(|namespace| network_name(worker, namespace)).collect();
-        // The label alone does not make a network ours.
-        let prefix = format!("evenkeel.{worker}.");
-        let unused = self.networks.difference(&used).filter(|name| name.starts_with(&prefix));
-        for network in unused.cloned().collect::<Vec<_>>() {
-            self.begin_removal(network);
-        }
-    }
-
-    fn begin_removal(&mut self, network: String) {
-        if self.leaving_networks.insert(network.clone()) {
-            let runtime = Arc::clone(&self.runtime);
-            self.jobs.spawn(async move {
-                let outcome = runtime.remove_network(&network).await;
-                Finished::NetworkRemoved(network, outcome)
-            });
-        }
-    }
-
-    fn want_pull(&mut self, name: &TaskName, pull: Option<&Pull>) {
-        let (runtime, places) = (&self.runtime, &self.pull_places);
-        let jobs = &mut self.jobs;
-        self.pulls.want(name, pull, |pull| {
-            let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
-            let (image, policy) = (pull.image.clone(), pull.policy);
-            jobs.spawn(async move {
-                let _place = places.acquire().await;
-                let outcome = runtime.pull(&image, policy).await;
-                Finished::Pulled(image, policy, outcome)
-            })
-        });
-    }
-
-    /// `start_task` and `stop_task`: begins one step.
-    fn start_step(&mut self, name: &TaskName, planned: &Planned) {
-        let seat = planned.seat;
-        let Some((call, container)) = self.call(name, planned) else {
-            warn!(task = %name, %planned, "a step was planned that can't be begun");
-            return;
-        };
-        debug!(task = %name, %planned, "step");
-        self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
-        let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
-        let (task, places) = (name.clone(), Arc::clone(&self.step_places));
-        // A stop mostly waits: it takes no place.
-        let waits = matches!(call, Call::Stop(..));
-        self.jobs.spawn(async move {
-            let _place = if waits { None } else { places.acquire().await.ok() };
-            let done: Done = perform(runtime, setting, call).await;
-            Finished::Step { task, seat, container, done }
-        });
-    }
-
-    /// The call that does a step, and the container it is about.
-    fn call(&self, name: &TaskName, planned: &Planned) -> Option<(Call, Option<ContainerId>)> {
-        let maker = &self.setting.maker;
-        let record = self.records.get(name)?;
-        let instance = record.instances.get(&planned.seat)?;
-        let namespace = name.namespace.clone();
-        Some(match planned.step.clone() {
-            Step::Begin { .. } | Step::Drop | Step::Cancel | Step::Forget => return None,
-            Step::MakeNetwork => {
-                let network = network_name(&maker.worker, &namespace);
-                (Call::MakeNetwork(network, namespace), None)
-            }
-            Step::MakeVolume(volume) => {
-                let volume = volume_name(&maker.worker, &namespace, &volume);
-                (Call::MakeVolume(volume, namespace), None)
-            }
-            Step::Create => (self.creation(record, instance)?, None),
-            Step::Start(id) => (Call::Start(id.clone()), Some(id)),
-            Step::Stop(id, grace) => (Call::Stop(id.clone(), grace), Some(id)),
-            Step::Remove(id) => {
-                let ended = instance.reason.is_some_and(|reason| reason != EndReason::Exited);
-                (Call::Remove(id.clone(), ended.then_some(instance.id)), Some(id))
-            }
-            Step::Unpause(id) => (Call::Unpause(id.clone()), Some(id)),
-            Step::Rename(id) => {
-                let name = container_name(&maker.worker, name, planned.seat);
-                (Call::Rename(id.clone(), name), Some(id))
-            }
-            Step::Update(id, resources) => (Call::Update(id.clone(), resources), Some(id)),
-            Step::Connect(id) => {
-                (Call::Connect(id.clone(), network_of(maker, name, instance)), Some(id))
-            }
-        })
-    }
-
-    /// How a container is made; refused if the policy is against what was accepted under another.
-    fn creation(&self, record: &Record, instance: &Instance) -> Option<Call> {
-        let maker = &self.setting.maker;
-        let task = task_of(record, record.revisions.get(&instance.revision)?);
-        let violations = self.setting.policy.violations(task, &maker.source);
-        Some(match violations.into_iter().next() {
-            Some(violation) => Call::Refuse(Rejection {
-                cause: Cause::Forbidden,
-                retry: Retry::Never,
-                message: format!("PolicyDenied: {}; {}", violation.message, violation.help),
-            }),
-            None => Call::Create(Box::new(blueprint(maker, record, instance)?)),
-        })
     }
 
     /// Writes down what came of steps that ended while the worker was stopping.

@@ -6,8 +6,9 @@
 //! Every choice is made in `domain`; here is what carries it out.
 //!
 //! The four operations: `add_task` (`intake`: desired state onto the queue), `run_task` (`look`:
-//! one look), `start_task` and `stop_task` (`look`: the steps that a plan asks for, begun).
+//! one look), `start_task` and `stop_task` (`act`: the steps that a plan asks for, begun).
 
+mod act;
 mod changes;
 mod clock;
 pub mod command;
@@ -17,6 +18,7 @@ mod index;
 mod intake;
 mod lock;
 mod look;
+mod networks;
 mod observe;
 pub mod preview;
 mod pulls;

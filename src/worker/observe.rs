@@ -95,24 +95,6 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    fn on_network_removed(&mut self, name: &str, outcome: Outcome) {
-        self.leaving_networks.remove(name);
-        match outcome {
-            Outcome::Done(()) => {
-                self.networks.remove(name);
-            }
-            Outcome::Rejected(rejection) => {
-                warn!(%name, %rejection, "network not removed");
-                if self.goal == Goal::Down {
-                    // Something that stays is on it: so does the network.
-                    self.networks.remove(name);
-                }
-            }
-            // It is tried again after the next list.
-            Outcome::Unknown(message) => warn!(%name, message, "network not removed"),
-        }
-    }
-
     fn on_step(&mut self, task: &TaskName, seat: Seat, container: Option<ContainerId>, done: Done) {
         if let Some(seats) = self.in_flight.get_mut(task) {
             seats.remove(&seat);

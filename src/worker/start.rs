@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, watch};
@@ -24,6 +25,9 @@ const APPROVED_SOURCES: &str = "approved-sources";
 
 /// The containers that were let go, in the DB.
 const LET_GO: &str = "let-go";
+
+/// When everything is listed at the latest, should the engine's events not ask for it before.
+const FIRST_LIST: Duration = Duration::from_secs(2);
 
 /// What a worker is started with.
 pub struct Start<R> {
@@ -122,17 +126,22 @@ impl<R: Runtime> Worker<R> {
             goal,
             looks: 0,
         };
-        let known: Vec<TaskName> = worker.records.keys().cloned().collect();
-        for name in known {
-            let record = worker.records.get(&name).cloned();
-            worker.index_record(&name, record.as_ref());
-            worker.queue.add(name);
-        }
-        worker.relisting.at = clock.now().mono + std::time::Duration::from_secs(2);
-        if goal == Goal::Down {
-            worker.take_down();
-        }
+        worker.begin_known();
         worker
+    }
+
+    /// Has what is known looked at.
+    fn begin_known(&mut self) {
+        let known: Vec<TaskName> = self.records.keys().cloned().collect();
+        for name in known {
+            let record = self.records.get(&name).cloned();
+            self.index_record(&name, record.as_ref());
+            self.queue.add(name);
+        }
+        self.relisting.at = self.clock.now().mono + FIRST_LIST;
+        if self.goal == Goal::Down {
+            self.take_down();
+        }
     }
 
     /// What of the worker itself is in the DB.

@@ -14,6 +14,9 @@ use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::MountSource;
 use crate::domain::world::{Seen, World};
 
+/// How long the engine may take over a start that nobody waits for any more.
+const DOUBT: Duration = Duration::from_secs(10);
+
 /// How often a port that something else listens at is tried again.
 const PORT_RETRY: Duration = Duration::from_secs(2);
 
@@ -165,6 +168,11 @@ fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, af
                 if let Some(other) = after.or_else(|| of_removed(world)) {
                     plan.wait(Waiting::Stopping(other));
                 } else if is_doubtful(target.task, instance) {
+                    let at = instance.moved_at + DOUBT;
+                    if world.now.mono < at {
+                        plan.wait(Waiting::Doubt(seat, at));
+                        return;
+                    }
                     // A start was sent and nothing came of it that could be seen. Taking the
                     // container away makes sure that nothing will: it must run at most once.
                     let why = "its start was sent, and it must not run twice".to_owned();

@@ -284,6 +284,7 @@ fn next_try(plan: &Plan, now: Mono) -> Option<u64> {
         | Waiting::Step(..)
         | Waiting::Observation(_)
         | Waiting::Discovery
+        | Waiting::Doubt(..)
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }

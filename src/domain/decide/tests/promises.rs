@@ -127,6 +127,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::BackOff { .. }
         | Waiting::RestartPace(_)
         | Waiting::BusyPort(..)
+        | Waiting::Doubt(..)
         | Waiting::Proof(..) => false,
     }
 }

@@ -1,0 +1,104 @@
+//! `start_task` and `stop_task`: what a plan asks for, begun.
+
+use std::sync::Arc;
+
+use tracing::{debug, warn};
+
+use super::Worker;
+use super::engine::Finished;
+use super::steps::{Call, Done, perform};
+use crate::domain::blueprint::{blueprint, network_of, task_of};
+use crate::domain::container::{container_name, network_name, volume_name};
+use crate::domain::instance::{ContainerId, EndReason, Instance};
+use crate::domain::name::TaskName;
+use crate::domain::outcome::{Cause, Rejection, Retry};
+use crate::domain::plan::{Planned, Pull, Step};
+use crate::domain::record::Record;
+use crate::runtime::Runtime;
+
+impl<R: Runtime> Worker<R> {
+    /// Has the image that a plan asks for pulled, and no other.
+    pub(super) fn want_pull(&mut self, name: &TaskName, pull: Option<&Pull>) {
+        let (runtime, places) = (&self.runtime, &self.pull_places);
+        let jobs = &mut self.jobs;
+        self.pulls.want(name, pull, |pull| {
+            let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
+            let (image, policy) = (pull.image.clone(), pull.policy);
+            jobs.spawn(async move {
+                let _place = places.acquire().await;
+                let outcome = runtime.pull(&image, policy).await;
+                Finished::Pulled(image, policy, outcome)
+            })
+        });
+    }
+
+    /// `start_task` and `stop_task`: begins one step.
+    pub(super) fn start_step(&mut self, name: &TaskName, planned: &Planned) {
+        let seat = planned.seat;
+        let Some((call, container)) = self.call(name, planned) else {
+            warn!(task = %name, %planned, "a step was planned that can't be begun");
+            return;
+        };
+        debug!(task = %name, %planned, "step");
+        self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
+        let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
+        let (task, places) = (name.clone(), Arc::clone(&self.step_places));
+        // A stop mostly waits: it takes no place.
+        let waits = matches!(call, Call::Stop(..));
+        self.jobs.spawn(async move {
+            let _place = if waits { None } else { places.acquire().await.ok() };
+            let done: Done = perform(runtime, setting, call).await;
+            Finished::Step { task, seat, container, done }
+        });
+    }
+
+    /// The call that does a step, and the container it is about.
+    fn call(&self, name: &TaskName, planned: &Planned) -> Option<(Call, Option<ContainerId>)> {
+        let maker = &self.setting.maker;
+        let record = self.records.get(name)?;
+        let instance = record.instances.get(&planned.seat)?;
+        let namespace = name.namespace.clone();
+        Some(match planned.step.clone() {
+            Step::Begin { .. } | Step::Drop | Step::Cancel | Step::Forget => return None,
+            Step::MakeNetwork => {
+                let network = network_name(&maker.worker, &namespace);
+                (Call::MakeNetwork(network, namespace), None)
+            }
+            Step::MakeVolume(volume) => {
+                let volume = volume_name(&maker.worker, &namespace, &volume);
+                (Call::MakeVolume(volume, namespace), None)
+            }
+            Step::Create => (self.creation(record, instance)?, None),
+            Step::Start(id) => (Call::Start(id.clone()), Some(id)),
+            Step::Stop(id, grace) => (Call::Stop(id.clone(), grace), Some(id)),
+            Step::Remove(id) => {
+                let ended = instance.reason.is_some_and(|reason| reason != EndReason::Exited);
+                (Call::Remove(id.clone(), ended.then_some(instance.id)), Some(id))
+            }
+            Step::Unpause(id) => (Call::Unpause(id.clone()), Some(id)),
+            Step::Rename(id) => {
+                let name = container_name(&maker.worker, name, planned.seat);
+                (Call::Rename(id.clone(), name), Some(id))
+            }
+            Step::Update(id, resources) => (Call::Update(id.clone(), resources), Some(id)),
+            Step::Connect(id) => {
+                (Call::Connect(id.clone(), network_of(maker, name, instance)), Some(id))
+            }
+        })
+    }
+
+    /// How a container is made; refused if the policy is against what was accepted under another.
+    fn creation(&self, record: &Record, instance: &Instance) -> Option<Call> {
+        let maker = &self.setting.maker;
+        let task = task_of(record, record.revisions.get(&instance.revision)?);
+        let violations = self.setting.policy.violations(task, &maker.source);
+        Some(match violations.into_iter().next() {
+            Some(violation) => Call::Refuse(Rejection {
+                cause: Cause::Forbidden,
+                retry: Retry::Never,
+                message: format!("PolicyDenied: {}; {}", violation.message, violation.help),
+            }),
+            None => Call::Create(Box::new(blueprint(maker, record, instance)?)),
+        })
+    }
+}
