@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::steps::Done;
-use crate::domain::container::Container;
+use crate::domain::container::{Container, Status};
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::outcome::Outcome;
@@ -35,6 +35,8 @@ pub enum Finished {
         asked: Mono,
         /// The answer; `Err`: none.
         answer: Result<Option<Container>, Unreachable>,
+        /// What the engine said of itself afterwards, where the container has ended.
+        info: Option<Box<EngineInfo>>,
     },
     /// All was looked at.
     Relisted {
@@ -79,8 +81,15 @@ async fn whole<R: Runtime>(
     Ok(Whole { info, containers, resources })
 }
 
-/// Asks for one container.
+/// Asks for one container. Of one that has ended it matters whether that was the engine's doing, so
+/// the engine is asked since when it runs; asked before, it might have been another one.
 pub async fn inspect<R: Runtime>(runtime: Arc<R>, id: ContainerId, asked: Mono) -> Finished {
     let answer = runtime.inspect(&id).await;
-    Finished::Inspected { id, asked, answer }
+    let ended = matches!(&answer, Ok(Some(container)) if container.status == Status::Exited);
+    let (answer, info) = match if ended { Some(runtime.info().await) } else { None } {
+        Some(Ok(info)) => (answer, Some(Box::new(info))),
+        Some(Err(error)) => (Err(error), None),
+        None => (answer, None),
+    };
+    Finished::Inspected { id, asked, answer, info }
 }

@@ -17,7 +17,7 @@ use crate::domain::source::Place;
 use crate::domain::task::Task;
 use crate::domain::time::Mono;
 use crate::domain::world::Seen;
-use crate::runtime::{EngineEvent, Runtime, Unreachable};
+use crate::runtime::{EngineEvent, EngineInfo, Runtime, Unreachable};
 
 /// How often everything is listed.
 const LIST_EVERY: Duration = Duration::from_secs(30);
@@ -89,7 +89,12 @@ impl<R: Runtime> Worker<R> {
                     self.post(&task, Mail::Pull(revision, outcome.clone()));
                 }
             }
-            Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
+            Finished::Inspected { id, asked, answer, info } => {
+                self.on_inspected(&id, asked, answer);
+                if info.is_some_and(|info| self.meet(*info)) {
+                    self.relist(Afresh::Everything);
+                }
+            }
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
         }
@@ -229,8 +234,7 @@ impl<R: Runtime> Worker<R> {
             return;
         }
         if let Some(info) = whole.info {
-            self.engine.started_at = info.started_at;
-            self.engine_info = Some(info);
+            self.meet(info);
         }
         if let Some(resources) = whole.resources {
             self.networks = resources.networks.into_iter().collect();
@@ -277,6 +281,21 @@ impl<R: Runtime> Worker<R> {
                 self.queue.add(name.clone());
             }
         }
+    }
+
+    /// What the engine says of itself. Of one that was started anew, nothing that was said before
+    /// holds; whether it was.
+    fn meet(&mut self, info: EngineInfo) -> bool {
+        let before = self.engine.started_at;
+        let anew = before.is_some() && before != info.started_at;
+        self.engine.started_at = info.started_at;
+        self.engine_info = Some(info);
+        if anew {
+            for id in self.sightings.doubt(self.clock.now().mono) {
+                self.inspect(&id);
+            }
+        }
+        anew
     }
 
     /// Has every container that the records know looked at.

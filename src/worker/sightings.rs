@@ -131,6 +131,20 @@ impl Sightings {
         }
     }
 
+    /// The engine was started anew: what was said of containers that had not ended is void. Tells
+    /// which they are.
+    pub fn doubt(&mut self, now: Mono) -> Vec<ContainerId> {
+        let lives = |seen: &Seen| matches!(seen, Seen::Present(container) if container.status != Status::Exited);
+        let doubted = self.by_id.iter_mut().filter(|(_, sighting)| lives(&sighting.seen));
+        doubted
+            .map(|(id, sighting)| {
+                sighting.seen = Seen::Unknown;
+                sighting.valid_from = now;
+                id.clone()
+            })
+            .collect()
+    }
+
     /// The engine has removed that container for us.
     pub fn removed(&mut self, id: &ContainerId, now: Mono) {
         if let Some(sighting) = self.by_id.get_mut(id) {
