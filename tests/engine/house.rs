@@ -36,6 +36,8 @@ pub struct House {
     pub arguments: Vec<String>,
     /// Where the engine listens.
     pub engine: PathBuf,
+    /// Where the daemon believes that the engine listens, if elsewhere.
+    pub through: Option<PathBuf>,
     worker: String,
     _bench: Option<DockerBench>,
 }
@@ -70,7 +72,8 @@ impl House {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("tasks")).unwrap();
         let log = Arc::default();
-        Self { daemon: None, log, home, arguments: Vec::new(), engine, worker, _bench: bench }
+        let (daemon, through, arguments) = (None, None, Vec::new());
+        Self { daemon, log, home, arguments, engine, through, worker, _bench: bench }
     }
 
     /// The same with a daemon that keeps it.
@@ -112,7 +115,7 @@ impl House {
             .arg("--state-dir")
             .arg(self.state())
             .arg("--docker-host")
-            .arg(format!("unix://{}", self.engine.display()))
+            .arg(format!("unix://{}", self.through.as_ref().unwrap_or(&self.engine).display()))
             .stdin(Stdio::null());
         command
     }
@@ -385,23 +388,38 @@ pub fn signal(name: &str, pid: u32) {
     assert!(sent.success(), "kill -{name} {pid}");
 }
 
-/// One request over a unix socket; `None` if there is no whole answer.
+/// What is there, over a unix socket; `None` if there is no whole answer.
 pub fn get(socket: &Path, path: &str) -> Option<(u16, String)> {
-    let stream = UnixStream::connect(socket).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    exchange(stream, path)
+    exchange(connect(socket)?, ("GET", path), "")
 }
 
-/// One request over TCP to a port of this host.
+/// The same after something is done.
+pub fn post(socket: &Path, path: &str, body: &Value) -> Option<(u16, String)> {
+    exchange(connect(socket)?, ("POST", path), &body.to_string())
+}
+
+fn connect(socket: &Path) -> Option<UnixStream> {
+    let stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    Some(stream)
+}
+
+/// What is there, over TCP at a port of this host.
 pub fn fetch(port: u16, path: &str) -> Option<(u16, String)> {
     let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    exchange(stream, path)
+    exchange(stream, ("GET", path), "")
 }
 
 /// HTTP/1.0, where an answer ends with its connection.
-fn exchange(mut stream: impl Read + Write, path: &str) -> Option<(u16, String)> {
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+fn exchange(
+    mut stream: impl Read + Write,
+    (verb, path): (&str, &str),
+    body: &str,
+) -> Option<(u16, String)> {
+    let length = body.len();
+    let head = format!("{verb} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n");
+    write!(stream, "{head}Content-Type: application/json\r\n\r\n{body}").ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -8,9 +8,11 @@ mod byhand;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod crash;
+mod engine_restart;
 mod examples;
 mod files;
 mod house;
+mod idle;
 mod on_docker;
 mod poller;
 mod registry;
