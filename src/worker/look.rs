@@ -87,9 +87,6 @@ impl<R: Runtime> Worker<R> {
             Ok(()) => {
                 if self.db_trouble.take().is_some() {
                     warn!("the state DB can be written again");
-                    for name in &self.unwritten {
-                        self.queue.add(name.clone());
-                    }
                 }
                 true
             }
