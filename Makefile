@@ -26,7 +26,7 @@ clean-demo: ## end the demo and remove its volumes and its state too (10 s)
 	@.ci/demo clean
 
 .PHONY: test
-test: ## all tests, on a real Docker Engine (4 min the first time, then 1 min)
+test: ## all tests, on a real Docker Engine (6 min the first time, then 3 min)
 	@.ci/test
 
 .PHONY: lint

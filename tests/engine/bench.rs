@@ -83,14 +83,15 @@ pub fn docker<'a>(arguments: impl IntoIterator<Item = &'a str>) -> String {
 impl Drop for DockerBench {
     fn drop(&mut self) {
         let worker = format!("{}={}", label::WORKER, self.worker);
-        for label in [worker, self.stranger_label()] {
-            let filter = format!("label={label}");
-            for (list, remove) in [
-                (["ps", "-aq", "--no-trunc"].as_slice(), ["rm", "-f", "-v"].as_slice()),
-                (&["network", "ls", "-q"], &["network", "rm"]),
-                (&["volume", "ls", "-q"], &["volume", "rm"]),
-                (&["image", "ls", "-q"], &["rmi", "-f"]),
-            ] {
+        let labels = [worker, self.stranger_label()];
+        // A network goes once no container is on it, whoever's that is.
+        for (list, remove) in [
+            (["ps", "-aq", "--no-trunc"].as_slice(), ["rm", "-f", "-v"].as_slice()),
+            (&["network", "ls", "-q"], &["network", "rm"]),
+            (&["volume", "ls", "-q"], &["volume", "rm"]),
+            (&["image", "ls", "-q"], &["rmi", "-f"]),
+        ] {
+            for filter in labels.iter().map(|label| format!("label={label}")) {
                 let found = Command::new("docker").args(list).args(["--filter", &filter]).output();
                 let Ok(found) = found else { continue };
                 let found = String::from_utf8_lossy(&found.stdout).into_owned();

@@ -394,8 +394,8 @@ pub fn get(socket: &Path, path: &str) -> Option<(u16, String)> {
 }
 
 /// The same after something is done.
-pub fn post(socket: &Path, path: &str, body: &Value) -> Option<(u16, String)> {
-    exchange(connect(socket)?, ("POST", path), &body.to_string())
+pub fn post(socket: &Path, path: &str, body: &str) -> Option<(u16, String)> {
+    exchange(connect(socket)?, ("POST", path), body)
 }
 
 fn connect(socket: &Path) -> Option<UnixStream> {

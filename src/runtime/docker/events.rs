@@ -147,7 +147,11 @@ fn meaning(event: &Value, worker: &WorkerName) -> Option<EngineEvent> {
             let id = ContainerId::parse(attributes["container"].as_str()?)?;
             ours.then_some(EngineEvent::Container(id))
         }
-        "network" | "volume" if event["Action"] == "destroy" => Some(EngineEvent::Resource),
+        // Strangers come and go all the time where things are built and tested.
+        "network" | "volume" if event["Action"] == "destroy" => {
+            let name = attributes["name"].as_str().or(actor["ID"].as_str())?;
+            name.starts_with(&format!("evenkeel.{worker}.")).then_some(EngineEvent::Resource)
+        }
         _ => None,
     }
 }
@@ -180,7 +184,14 @@ mod tests {
         assert_eq!(meaning(&network("disconnect", "evenkeel.w.prod"), &worker()), event);
         assert_eq!(meaning(&network("disconnect", "bridge"), &worker()), None);
         let resource = Some(EngineEvent::Resource);
-        assert_eq!(meaning(&network("destroy", "bridge"), &worker()), resource);
+        assert_eq!(meaning(&network("destroy", "evenkeel.w.prod"), &worker()), resource);
+        assert_eq!(meaning(&network("destroy", "bridge"), &worker()), None);
+        let volume = |name: &str| {
+            json!({ "Type": "volume", "Action": "destroy", "Actor": {
+                "ID": name, "Attributes": { "driver": "local" } } })
+        };
+        assert_eq!(meaning(&volume("evenkeel.w.prod.data"), &worker()), resource);
+        assert_eq!(meaning(&volume("evenkeel.v.prod.data"), &worker()), None);
         assert_eq!(meaning(&json!({ "Type": "volume", "Action": "create" }), &worker()), None);
         assert_eq!(meaning(&json!([]), &worker()), None);
     }
