@@ -15,6 +15,12 @@ const BLOCKED: [&str; 8] = [
     "EngineUnavailable",
 ];
 
+/// Whether a reason is one of the worker as a whole, so that it is told once and not of each task.
+#[must_use]
+pub fn is_general(reason: &str) -> bool {
+    ["SourceUnavailable", "EngineUnavailable", "SourceChanged", "PruneHeld"].contains(&reason)
+}
+
 /// Why removals are held, without what to do about that: who shows it says so for the worker that
 /// is meant.
 #[must_use]

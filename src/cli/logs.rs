@@ -118,9 +118,15 @@ fn chosen<'a>(task: &'a TaskStatus, args: &Logs) -> BTreeMap<u16, &'a InstanceSt
         let is_slot = args.slot.is_none_or(|slot| slot == it.slot);
         is_slot && has_begun && (!args.previous || it.state.is_end())
     };
-    // They are sorted by slot and attempt: the last of a slot stays.
-    let all: BTreeMap<u16, &InstanceStatus> =
-        task.instances.iter().filter(is_meant).map(|it| (it.slot, it)).collect();
+    let mut all: BTreeMap<u16, &InstanceStatus> = BTreeMap::new();
+    for instance in task.instances.iter().filter(is_meant) {
+        // They are sorted by slot and attempt. What runs comes before what has ended: a rollout
+        // that failed leaves an attempt that is later than the one that serves.
+        let is_better = |known: &&InstanceStatus| known.state.is_end() || !instance.state.is_end();
+        if all.get(&instance.slot).is_none_or(is_better) {
+            all.insert(instance.slot, instance);
+        }
+    }
     // What is left of a slot that is no longer wanted is not what is asked for.
     let wanted = |slot: u16| slot < task.replicas || args.slot.is_some();
     let current: BTreeMap<_, _> =
@@ -170,6 +176,47 @@ fn last_lines(text: &[u8], lines: Option<u32>) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A task of two slots: in 0 an attempt that failed came after the one that runs, 1 crashes.
+    fn task() -> TaskStatus {
+        let instance = |slot, attempt, state, container: bool| {
+            serde_json::json!({
+                "id": uuid::Uuid::from_u128(attempt), "slot": slot, "attempt": attempt,
+                "state": state, "ready": false, "image": "i", "revision": 1, "because": "",
+                "containerId": container.then(|| "a".repeat(64)),
+            })
+        };
+        serde_json::from_value(serde_json::json!({
+            "name": "web", "uid": uuid::Uuid::nil(), "kind": "Service", "phase": "Running",
+            "generation": 1, "observedGeneration": 1, "replicas": 2, "readyReplicas": 1,
+            "updatedReplicas": 1, "restarts": 0, "conditions": [], "image": "i",
+            "source": {"file": "web.yaml", "line": 1}, "createdAt": "2026-01-31T09:30:00Z",
+            "instances": [
+                instance(0, 1, "Running", true), instance(0, 4, "Failed", true),
+                instance(1, 2, "Failed", true), instance(1, 3, "Pending", false),
+                instance(2, 1, "Completed", true),
+            ],
+        }))
+        .unwrap()
+    }
+
+    fn of(words: &[&str]) -> Vec<String> {
+        let args = <Logs as clap::Args>::augment_args(clap::Command::new("logs"));
+        let matches = args.try_get_matches_from([&["logs", "web"], words].concat()).unwrap();
+        let args = <Logs as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+        let task = task();
+        let chosen = chosen(&task, &args);
+        chosen.values().map(|it| format!("{}.{}", it.slot, it.attempt)).collect()
+    }
+
+    #[test]
+    fn of_each_slot_what_runs_is_chosen_before_what_has_ended() {
+        assert_eq!(of(&[]), ["0.1", "1.2"]);
+        assert_eq!(of(&["--previous"]), ["0.4", "1.2"]);
+        assert_eq!(of(&["--slot", "1"]), ["1.2"]);
+        assert_eq!(of(&["--slot", "2"]), ["2.1"], "of one that is no longer wanted, if asked for");
+        assert_eq!(of(&["--slot", "3"]), [""; 0]);
+    }
 
     #[test]
     fn the_last_lines_are_whole_ones() {

@@ -128,10 +128,8 @@ fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<Str
         found.push(format!("the state can't be written: {why}; nothing new is started"));
     }
     found.extend(broken(&worker.problems));
-    // What is wrong with all of them is said above.
-    let said = ["SourceUnavailable", "EngineUnavailable", "SourceChanged", "PruneHeld"];
     for task in tasks {
-        let trouble = health::trouble(task).filter(|(reason, _)| !said.contains(reason));
+        let trouble = health::trouble(task).filter(|(reason, _)| !health::is_general(reason));
         if let Some((_, message)) = trouble.filter(|_| task.problems.is_empty()) {
             let (name, word) = (short(&task.name), health::word(task));
             found.push(format!("{name} is {word}: {}", escape::line(message)));

@@ -19,7 +19,7 @@ use crate::worker::{Clock, EVENT_TARGET};
 const WIDEST: usize = 28;
 
 /// As wide as the usual reasons, so that the column does not jump with the first lines.
-const USUAL: usize = "Restarted".len();
+const USUAL: usize = "ImageReady".len();
 
 /// How lines are written.
 #[derive(Debug, Clone, Copy)]
@@ -183,8 +183,8 @@ mod tests {
         assert_eq!(
             *kept.lock().unwrap(),
             [
-                "00:00:45Z  prod/web  Running    it runs",
-                "00:00:45Z  db        Failed     a b",
+                "00:00:45Z  prod/web  Running     it runs",
+                "00:00:45Z  db        Failed      a b",
                 "00:00:45Z  state read tasks=3",
                 "00:00:45Z  warning: it failed error=no␛[2J task=default/db",
             ]

@@ -69,6 +69,12 @@ pub(super) async fn follow(
     for instance in first.values() {
         followed.begin(instance, &query(args));
     }
+    // Only what comes from now on follows.
+    for instance in task.instances.iter().filter(|it| it.container_id.is_some()) {
+        if let Some(last) = followed.last.get_mut(&instance.slot) {
+            *last = instance.attempt.max(*last);
+        }
+    }
     if first.is_empty() {
         out::say(&super::none(task, args));
     }

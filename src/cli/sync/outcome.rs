@@ -117,8 +117,11 @@ fn beneath(dir: &Path, problem: &Diagnostic) -> Diagnostic {
 
 /// Why a task is not as it should be; of one that is late, what it still waits for.
 fn why(task: &TaskStatus, is_late: bool) -> Option<String> {
-    if let Some((_, message)) = health::trouble(task) {
-        return Some(message.to_owned());
+    match health::trouble(task) {
+        // That is told once for all of them.
+        Some((reason, _)) if health::is_general(reason) => return None,
+        Some((_, message)) => return Some(message.to_owned()),
+        None => {}
     }
     let waits = task.waiting_for.first().map(|it| format!("waiting for {it}"));
     let unsettled = is_late && !task.is_settled();
