@@ -290,7 +290,8 @@ impl<R: Runtime> Worker<R> {
             && self.read_once
             && self.unwritten.is_empty()
             && self.desired.wake_at().is_none()
-            && self.statuses.values().all(TaskStatus::is_settled)
+            && (self.engine.source_changed.is_some()
+                || self.statuses.values().all(TaskStatus::is_settled))
     }
 
     /// Whether what is settled is what the files ask for, all of it.
