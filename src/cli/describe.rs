@@ -58,8 +58,8 @@ fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestam
     for (name, line) in doing.chain(task.waiting_for.iter().map(|line| ("Waiting for:", line))) {
         field(name, line);
     }
-    if let Some(seconds) = task.next_try_in_seconds {
-        field("Next try:", &format!("in {seconds}s"));
+    if let Some(at) = task.next_try_at {
+        field("Next try:", &format!("in {}", age(at.since(now))));
     }
     if let Some(refusal) = &task.refused {
         let what = format!(

@@ -1,6 +1,6 @@
 //! `evenkeel status`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -70,6 +70,11 @@ fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp) -> 
         (None, None) => format!("{}, watched", files(worker.files)),
     };
     fact("source", &format!("{}: {read}", worker.source));
+    if !worker.others.is_empty() {
+        let names: BTreeSet<&str> = worker.others.iter().map(|other| &*other.file).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        fact("others", &format!("not evenkeel's, left alone: {}", names.join(", ")));
+    }
     let engine = match (&worker.engine, &worker.engine_unavailable) {
         (_, Some(_)) => "can't be asked".to_owned(),
         (None, None) => "not asked yet".to_owned(),

@@ -31,9 +31,11 @@ pub struct Desired {
     pub read_once: bool,
     /// Removals that are held, and why.
     pub prune_held: Option<PruneHeld>,
-    /// Problems that belong to no known task: broken new documents, unreadable files, documents of
-    /// others, host ports wanted twice. Sorted by file and place.
+    /// Problems that belong to no known task: broken new documents and unreadable files. Sorted by
+    /// file and place.
     pub problems: Vec<Diagnostic>,
+    /// Documents of other tools, which are left alone. Sorted by file and place.
+    pub others: Vec<Diagnostic>,
     /// What only the next look needs to know.
     memory: Memory,
 }

@@ -42,6 +42,12 @@ impl Timestamp {
             .map_err(|_| NotATime(text.to_owned()))
     }
 
+    /// The time so long after this.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// How long after `earlier` this is; nothing, if it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

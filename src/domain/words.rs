@@ -145,7 +145,11 @@ impl fmt::Display for Waiting {
         match self {
             Self::Engine(message) => write!(f, "the engine can't be asked: {message}"),
             Self::SourceChanged(source) => {
-                write!(f, "containers of this worker were made from {source}")
+                write!(
+                    f,
+                    "a person's word (evenkeel approve source): containers of this worker were \
+                     made from {source}"
+                )
             }
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),
             Self::Observation(seat) => write!(f, "the engine's answer about {seat}"),

@@ -55,6 +55,9 @@ pub struct Overview {
     pub files: usize,
     /// Every problem in them.
     pub problems: Vec<Diagnostic>,
+    /// Documents of other tools in them, which are left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Diagnostic>,
     /// What the engine says of itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine: Option<EngineOverview>,
@@ -166,6 +169,7 @@ impl<R: Runtime> Worker<R> {
             watch_degraded: None,
             files: self.files(),
             problems: self.problems(),
+            others: self.desired.others.clone(),
             engine: self.engine_info.as_ref().map(|info| EngineOverview {
                 version: info.version.clone(),
                 api_version: info.api_version.clone(),

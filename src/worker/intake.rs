@@ -25,7 +25,7 @@ impl<R: Runtime> Worker<R> {
         // Held no longer than needed: the watcher changes it in place.
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
-        let known = self.desired.problems.clone();
+        let known = self.known_problems();
         let now = self.clock.now().mono;
         let changed = self.desired.advance(&snapshot, &self.rules, now);
         drop(snapshot);

@@ -304,7 +304,9 @@ impl<R: Runtime> Worker<R> {
 
     async fn shut_down(mut self) {
         self.queue.shut_down();
-        info!("stopping; containers keep running");
+        if self.goal != Goal::Down {
+            info!("stopping; containers keep running");
+        }
         let finished = tokio::time::timeout(SHUTDOWN, self.finish_steps()).await;
         if finished.is_err() {
             info!(

@@ -57,6 +57,14 @@ impl<R: Runtime> Worker<R> {
         for problem in self.desired.problems.iter().filter(|problem| !known.contains(problem)) {
             warn!(target: EVENT_TARGET, reason = problem.reason.word(), "{problem}");
         }
+        for other in self.desired.others.iter().filter(|other| !known.contains(other)) {
+            info!(target: EVENT_TARGET, reason = "LeftAlone", "{other}");
+        }
+    }
+
+    /// What [`Self::tell_of_problems`] has told of no task.
+    pub(super) fn known_problems(&self) -> Vec<Diagnostic> {
+        self.desired.problems.iter().chain(&self.desired.others).cloned().collect()
     }
 
     /// Tells that removals are held, or no longer.

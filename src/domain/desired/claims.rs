@@ -196,7 +196,7 @@ impl<'a> Look<'a> {
     }
 
     /// Problems of files and of documents that say no name, but of the files whose tasks have them
-    /// already; and every document of others.
+    /// already.
     pub(super) fn file_problems(&self, attached: &BTreeSet<&str>) -> Vec<Diagnostic> {
         let unreadable = self.files.iter().filter_map(|(file, state)| match state {
             FileState::Unreadable { problems, .. } => Some((file.as_str(), problems)),
@@ -204,8 +204,12 @@ impl<'a> Look<'a> {
         });
         let nameless = self.nameless.iter().map(|(file, all)| (*file, all));
         let unattached = unreadable.chain(nameless).filter(|(file, _)| !attached.contains(file));
-        let foreign = self.foreign.iter().map(|(file, all)| (*file, all));
-        unattached.chain(foreign).flat_map(|(_, problems)| problems.iter().cloned()).collect()
+        unattached.flat_map(|(_, problems)| problems.iter().cloned()).collect()
+    }
+
+    /// Documents of others, by file.
+    pub(super) fn foreign_documents(&self) -> Vec<Diagnostic> {
+        self.foreign.values().flatten().cloned().collect()
     }
 
     /// Files that can't be read as far as their names, each since it was first seen as it is.

@@ -22,6 +22,7 @@ impl Desired {
             read_once: false,
             prune_held: None,
             problems: Vec::new(),
+            others: Vec::new(),
             memory: Memory::default(),
         }
     }
@@ -61,6 +62,7 @@ impl Desired {
         let look = Look::of(files);
         self.memory.suspects = look.suspects(&self.memory.suspects, now);
         self.problems.clear();
+        self.others = look.foreign_documents();
         let absent = self.hear_known(&look, rules, now, &mut changed);
         self.hear_new(&look, &mut changed);
         self.count_foreign(&look, &absent);

@@ -24,7 +24,7 @@ use super::name::{TaskName, WorkerName};
 use super::plan::{Plan, Waiting};
 use super::record::{Record, Refusal};
 use super::source::Place;
-use super::time::{Mono, Now, Timestamp};
+use super::time::{Now, Timestamp};
 use super::world::Engine;
 use facts::Facts;
 
@@ -96,9 +96,9 @@ pub struct TaskStatus {
     /// What is waited for, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
-    /// Seconds until something that failed is tried again.
+    /// When something that failed is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next_try_in_seconds: Option<u64>,
+    pub next_try_at: Option<Timestamp>,
     /// What is wrong with the manifest that is there now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Diagnostic>,
@@ -259,7 +259,7 @@ pub fn status(inputs: &StatusInputs, previous: Option<&TaskStatus>) -> TaskStatu
         created_at: head.created_at,
         doing: doing(inputs.plan),
         waiting_for: inputs.plan.waiting.iter().map(ToString::to_string).collect(),
-        next_try_in_seconds: next_try(inputs.plan, inputs.now.mono),
+        next_try_at: next_try(inputs.plan, inputs.now),
         problems,
         refused: facts.refusal.cloned(),
     }
@@ -271,8 +271,8 @@ fn doing(plan: &Plan) -> Vec<String> {
     pull.into_iter().chain(plan.steps.iter().map(ToString::to_string)).collect()
 }
 
-/// Whole seconds, rounded up, until something that failed is tried again.
-fn next_try(plan: &Plan, now: Mono) -> Option<u64> {
+/// When something that failed is tried again.
+fn next_try(plan: &Plan, now: Now) -> Option<Timestamp> {
     let at = |waiting: &Waiting| match waiting {
         Waiting::PullRetry { at, .. }
         | Waiting::Retry { at, .. }
@@ -291,8 +291,8 @@ fn next_try(plan: &Plan, now: Mono) -> Option<u64> {
         | Waiting::Proof(..)
         | Waiting::Stopping(_) => None,
     };
-    let wait = plan.waiting.iter().filter_map(at).min()?.since(now);
-    Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    let wait = plan.waiting.iter().filter_map(at).min()?.since(now.mono);
+    Some(now.wall.after(wait))
 }
 
 impl TaskStatus {

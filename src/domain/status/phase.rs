@@ -72,5 +72,5 @@ fn in_time(inputs: &StatusInputs, live: Option<&Instance>) -> bool {
 
 /// Whether something that failed is waited to be tried again.
 fn troubled(inputs: &StatusInputs) -> bool {
-    super::next_try(inputs.plan, inputs.now.mono).is_some()
+    super::next_try(inputs.plan, inputs.now).is_some()
 }
