@@ -74,6 +74,6 @@ async fn alone(common: &Common) -> anyhow::Result<Exit> {
     Ok(match ready.worker.run(Inputs { commands, stop }).await.ended {
         Ended::Reached => Exit::Ok,
         Ended::Deadline => Exit::Deadline,
-        Ended::Short | Ended::Stopped => Exit::Failed,
+        Ended::Short | Ended::Stopped | Ended::Broken => Exit::Failed,
     })
 }

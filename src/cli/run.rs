@@ -13,7 +13,7 @@ use crate::api;
 use crate::api::server::{self, Sources};
 use crate::watch::{self as source, WatchHealth};
 use crate::worker::command::Command;
-use crate::worker::{Goal, Inputs};
+use crate::worker::{Ended, Goal, Inputs};
 
 /// How many questions wait for the worker at most.
 const QUESTIONS: usize = 64;
@@ -63,6 +63,9 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     stop.cancel();
     notify(&[NotifyState::Stopping]);
     let (ended, ..) = ended?;
+    if ended == Ended::Broken {
+        bail!("a part of the worker ended unasked; the log says which. Containers keep running");
+    }
     info!(?ended, "stopped");
     let _gone = std::fs::remove_file(api::socket(&state_dir));
     Ok(Exit::Ok)

@@ -56,7 +56,7 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
         let ended = match left.ended {
             Ended::Reached => Exit::Ok,
             Ended::Deadline => Exit::Deadline,
-            Ended::Short | Ended::Stopped => Exit::Failed,
+            Ended::Short | Ended::Stopped | Ended::Broken => Exit::Failed,
         };
         (Outcome { ended, overview: left.overview, tasks: left.tasks }, false)
     };

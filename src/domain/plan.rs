@@ -1,6 +1,5 @@
 //! What one look at a task decides: steps with reasons, what is waited for, when to look again.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -326,6 +325,16 @@ impl Plan {
         }
     }
 
+    /// Whether it says which image is wanted, by naming it or not. Where nothing could be decided,
+    /// or another look follows at once, it says nothing of that.
+    #[must_use]
+    pub fn is_about_pulls(&self) -> bool {
+        let blind = |waiting: &Waiting| {
+            matches!(waiting, Waiting::Engine(_) | Waiting::SourceChanged(_) | Waiting::Discovery)
+        };
+        !self.revise && !self.waiting.iter().any(blind)
+    }
+
     /// Whether a step for that seat is planned.
     #[must_use]
     pub fn touches(&self, seat: Seat) -> bool {
@@ -341,52 +350,5 @@ impl Plan {
             && self.pull.is_none()
             && self.waiting.is_empty()
             && !self.vanished
-    }
-}
-
-impl fmt::Display for Plan {
-    /// One line a thing, for tests and logs.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.revise {
-            writeln!(f, "revise")?;
-        }
-        if let Some(failure) = &self.refuse {
-            writeln!(f, "refuse {}: {}: {}", failure.revision, failure.reason, failure.message)?;
-        }
-        if let Some(revision) = self.ready {
-            writeln!(f, "ready {revision}")?;
-        }
-        for seat in &self.proven {
-            writeln!(f, "proven {seat}")?;
-        }
-        if let Some(pull) = &self.pull {
-            writeln!(f, "pull {} {:?}", pull.image, pull.policy)?;
-        }
-        for planned in &self.steps {
-            writeln!(f, "{planned}")?;
-        }
-        for waiting in &self.waiting {
-            writeln!(f, "wait: {waiting}")?;
-        }
-        if self.vanished {
-            writeln!(f, "vanished")?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Planned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.step.name(), self.seat)?;
-        match &self.step {
-            Step::Begin { revision, failures: 0 } => write!(f, " revision {revision}")?,
-            Step::Begin { revision, failures } => {
-                write!(f, " revision {revision} failures {failures}")?;
-            }
-            Step::MakeVolume(volume) => write!(f, " {volume}")?,
-            Step::Stop(_, grace) => write!(f, " grace {}s", grace.as_secs())?,
-            _ => {}
-        }
-        write!(f, ": {}", self.reason)
     }
 }

@@ -1,8 +1,55 @@
-//! How reasons and waits read: a sentence for people, a stable word for programs.
+//! How plans, reasons and waits read: a sentence for people, a stable word for programs.
 
 use std::fmt;
 
-use super::plan::{FieldChange, Reason, StopFirst, Waiting};
+use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst, Waiting};
+
+impl fmt::Display for Plan {
+    /// One line a thing, for tests and logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.revise {
+            writeln!(f, "revise")?;
+        }
+        if let Some(failure) = &self.refuse {
+            writeln!(f, "refuse {}: {}: {}", failure.revision, failure.reason, failure.message)?;
+        }
+        if let Some(revision) = self.ready {
+            writeln!(f, "ready {revision}")?;
+        }
+        for seat in &self.proven {
+            writeln!(f, "proven {seat}")?;
+        }
+        if let Some(pull) = &self.pull {
+            writeln!(f, "pull {} {:?}", pull.image, pull.policy)?;
+        }
+        for planned in &self.steps {
+            writeln!(f, "{planned}")?;
+        }
+        for waiting in &self.waiting {
+            writeln!(f, "wait: {waiting}")?;
+        }
+        if self.vanished {
+            writeln!(f, "vanished")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.step.name(), self.seat)?;
+        match &self.step {
+            Step::Begin { revision, failures: 0 } => write!(f, " revision {revision}")?,
+            Step::Begin { revision, failures } => {
+                write!(f, " revision {revision} failures {failures}")?;
+            }
+            Step::MakeVolume(volume) => write!(f, " {volume}")?,
+            Step::Stop(_, grace) => write!(f, " grace {}s", grace.as_secs())?,
+            _ => {}
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
 
 impl Reason {
     /// A stable CamelCase word, for metrics and events.

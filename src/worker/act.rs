@@ -72,8 +72,14 @@ impl<R: Runtime> Worker<R> {
             Step::Start(id) => (Call::Start(id.clone()), Some(id)),
             Step::Stop(id, grace) => (Call::Stop(id.clone(), grace), Some(id)),
             Step::Remove(id) => {
-                let ended = instance.reason.is_some_and(|reason| reason != EndReason::Exited);
-                (Call::Remove(id.clone(), ended.then_some(instance.id)), Some(id))
+                let failed = instance.reason.is_some_and(|reason| reason != EndReason::Exited);
+                // The last words of what failed are written down first; the look after that asks
+                // for the removal again.
+                if failed && !self.logs_kept.contains(&id) {
+                    (Call::ReadLog(id, instance.id), None)
+                } else {
+                    (Call::Remove(id.clone()), Some(id))
+                }
             }
             Step::Unpause(id) => (Call::Unpause(id.clone()), Some(id)),
             Step::Rename(id) => {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
 use super::{Worker, index, sightings};
 use crate::domain::container::{Container, Identity, network_name, volume_name};
+use crate::domain::decide::in_force;
 use crate::domain::desired::Presence;
 use crate::domain::exclusive;
 use crate::domain::instance::{ContainerId, Seat};
@@ -63,9 +64,10 @@ impl<R: Runtime> Worker<R> {
     ) -> World<'a> {
         let name = &record.head.name;
         let worker = &self.setting.maker.worker;
+        let network = network_name(worker, &name.namespace);
         let neighbours = self.index.neighbours(name);
         let others = || neighbours.iter().filter_map(|name| self.records.get(name));
-        let task = &record.head.task;
+        let task = in_force(record);
         let volumes = task.template.mounts.iter().filter_map(|mount| match &mount.source {
             MountSource::Volume(volume) => {
                 let there = self.volumes.contains(&volume_name(worker, &name.namespace, volume));
@@ -87,7 +89,7 @@ impl<R: Runtime> Worker<R> {
             seen,
             in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),
             pulling: self.pulls.wanted_by(name),
-            network: self.networks.contains(&network_name(worker, &name.namespace)),
+            network: self.networks.contains(&network) && !self.leaving_networks.contains(&network),
             volumes: volumes.collect(),
             port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
             busy_ports: self.busy_ports(record),
@@ -103,7 +105,7 @@ impl<R: Runtime> Worker<R> {
         if !self.local_engine || !waits {
             return BTreeSet::new();
         }
-        exclusive::fixed_ports(&record.head.task.template)
+        exclusive::fixed_ports(&in_force(record).template)
             .filter(|(port, host)| is_busy(port.protocol, *host))
             .map(|(_, host)| host.port)
             .collect()

@@ -21,6 +21,9 @@ use crate::domain::settle;
 use crate::domain::time::Now;
 use crate::runtime::Runtime;
 
+/// After how long a task that waits for something is looked at again in any case.
+const LOST_WAKE: Duration = Duration::from_secs(30);
+
 /// How long a task is left alone after a look at it panicked, times the panics in a row.
 const PANIC_WAIT: Duration = Duration::from_secs(5);
 
@@ -53,7 +56,8 @@ impl<R: Runtime> Worker<R> {
             }
         }
         let changes: Vec<Change> = looks.iter_mut().flat_map(|it| it.changes.drain(..)).collect();
-        if self.write_down(changes).await {
+        let written = self.write_down(changes).await;
+        if written.is_ok() {
             for looked in looks {
                 self.begin(looked);
             }
@@ -70,6 +74,9 @@ impl<R: Runtime> Worker<R> {
                     None => self.records.remove(&looked.name),
                 };
             }
+            if let Err(error) = written {
+                self.on_db_error(&error).await;
+            }
             for name in names {
                 self.queue.done(&name);
                 self.unwritten.insert(name.clone());
@@ -78,29 +85,21 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Writes changes down; whether that succeeded.
-    async fn write_down(&mut self, changes: Vec<Change>) -> bool {
+    /// Writes changes down. Where there are none, it is tried all the same while it is not known
+    /// that it can be done.
+    async fn write_down(&mut self, mut changes: Vec<Change>) -> Result<(), DbError> {
         if changes.is_empty() {
-            return self.db_trouble.is_none() || self.probe_db().await;
-        }
-        match self.db.write(changes).await {
-            Ok(()) => {
-                if self.db_trouble.take().is_some() {
-                    warn!("the state DB can be written again");
-                }
-                true
+            if self.db_trouble.is_none() {
+                return Ok(());
             }
-            Err(error) => {
-                self.on_db_error(&error).await;
-                false
-            }
+            let looks = Some(self.looks.to_string());
+            changes.push(Change::SetMeta { key: "probe".to_owned(), value: looks });
         }
-    }
-
-    async fn probe_db(&mut self) -> bool {
-        let looks =
-            Change::SetMeta { key: "probe".to_owned(), value: Some(self.looks.to_string()) };
-        Box::pin(self.write_down(vec![looks])).await
+        self.db.write(changes).await?;
+        if self.db_trouble.take().is_some() {
+            warn!("the state DB can be written again");
+        }
+        Ok(())
     }
 
     async fn on_db_error(&mut self, error: &DbError) {
@@ -137,7 +136,11 @@ impl<R: Runtime> Worker<R> {
         self.looks += 1;
         let now = self.clock.now();
         let before = self.records.get(name).cloned();
-        let (mut record, mut notes) = self.accept(name, before.clone(), now)?;
+        let Some((mut record, mut notes)) = self.accept(name, before.clone(), now) else {
+            // Nobody waits for what comes of its last steps.
+            self.mail.remove(name);
+            return None;
+        };
         for mail in self.mail.get(name).cloned().unwrap_or_default() {
             notes.extend(deliver(&mut record, mail, now));
         }
@@ -151,9 +154,9 @@ impl<R: Runtime> Worker<R> {
         let mut changes = changes::between(before.as_ref(), &record);
         changes.extend(self.mail.get(name).into_iter().flatten().filter_map(kept_log));
         if plan.vanished {
-            let known = self.let_go.len();
-            self.let_go.extend(containers(&record).cloned());
-            if self.let_go.len() > known {
+            // Written with every try: that it is known here does not say that it was written.
+            if containers(&record).next().is_some() {
+                self.let_go.extend(containers(&record).cloned());
                 changes.push(self.let_go_written());
             }
             changes.push(Change::DropTask(name.clone()));
@@ -186,6 +189,7 @@ impl<R: Runtime> Worker<R> {
     /// What was looked at is written down: it holds, and its steps begin.
     fn begin(&mut self, looked: Looked) {
         let Looked { name, before, record, plan, events, now, .. } = looked;
+        self.keep_logs(&name, &record);
         self.mail.remove(&name);
         for event in events {
             tell(&event);
@@ -202,7 +206,9 @@ impl<R: Runtime> Worker<R> {
         self.index_record(&name, Some(&record));
         self.forget_containers(before.as_ref(), &record);
         self.records.insert(name.clone(), record);
-        self.want_pull(&name, plan.pull.as_ref());
+        if plan.is_about_pulls() {
+            self.want_pull(&name, plan.pull.as_ref());
+        }
         let mut again = plan.revise || plan.refuse.is_some() || plan.ready.is_some();
         again |= !plan.proven.is_empty();
         for planned in &plan.steps {
@@ -216,8 +222,21 @@ impl<R: Runtime> Worker<R> {
             self.queue.add(name.clone());
         } else if let Some(at) = plan.wake_at {
             self.queue.add_after(name.clone(), at.since(now.mono));
+        } else if !plan.is_idle() {
+            // What is waited for wakes; should that ever be lost, it costs time and nothing else.
+            self.queue.add_after(name.clone(), LOST_WAKE);
         }
         self.keep_plan(name, plan, now);
+    }
+
+    /// Notes whose last words are written down now: their containers may be removed.
+    fn keep_logs(&mut self, name: &TaskName, record: &Record) {
+        for mail in self.mail.get(name).into_iter().flatten() {
+            if let Mail::Log(id, _) = mail {
+                let of = record.instances.values().find(|instance| instance.id == *id);
+                self.logs_kept.extend(of.and_then(|instance| instance.container.clone()));
+            }
+        }
     }
 
     /// Notes what a task wants and has, for the looks at others and for the watch.
@@ -234,6 +253,7 @@ impl<R: Runtime> Worker<R> {
             let kept = after.instances.values().any(|it| it.container.as_ref() == Some(id));
             if !kept {
                 self.sightings.forget(id);
+                self.logs_kept.remove(id);
             }
         }
     }

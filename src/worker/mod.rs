@@ -70,6 +70,9 @@ const BATCH: usize = 64;
 /// How many steps run at once: more gains nothing with the engine.
 const STEPS_AT_ONCE: usize = 8;
 
+/// How many containers are looked at at once: each takes a connection of its own.
+const INSPECTS_AT_ONCE: usize = 16;
+
 /// How many pulls run at once.
 const PULLS_AT_ONCE: usize = 4;
 
@@ -105,6 +108,8 @@ pub enum Ended {
     Short,
     /// The time had passed before.
     Deadline,
+    /// A part of it ended unasked: a bug. What was known is written down; it has to be started anew.
+    Broken,
 }
 
 /// How a worker left things.
@@ -165,6 +170,8 @@ pub struct Worker<R: Runtime> {
     approved_sources: BTreeSet<String>,
     /// Containers that were left running when their manifests went away: ours no longer.
     let_go: BTreeSet<ContainerId>,
+    /// Containers whose last words are written down.
+    logs_kept: BTreeSet<ContainerId>,
     mail: BTreeMap<TaskName, Vec<Mail>>,
     in_flight: BTreeMap<TaskName, BTreeMap<Seat, &'static str>>,
     pulls: Pulls,
@@ -176,6 +183,7 @@ pub struct Worker<R: Runtime> {
     restart_at: Mono,
     /// When those may that wait for it.
     restart_turns: BTreeMap<TaskName, Mono>,
+    inspect_places: Arc<Semaphore>,
     step_places: Arc<Semaphore>,
     pull_places: Arc<Semaphore>,
     db_trouble: Option<String>,
@@ -219,7 +227,10 @@ impl<R: Runtime> Worker<R> {
                     match finished {
                         Ok(finished) => self.on_finished(finished),
                         Err(error) if error.is_cancelled() => {}
-                        Err(error) => error!(%error, "a call to the engine ended unasked"),
+                        Err(error) => {
+                            error!(%error, "a call to the engine ended unasked: a bug of evenkeel");
+                            break Ended::Broken;
+                        }
                     }
                 }
                 Ok(()) = self.snapshots.changed() => {

@@ -25,7 +25,9 @@ impl<R: Runtime> Worker<R> {
 
     /// Removes the networks of all namespaces that have no task: what a worker that died left.
     pub(super) fn remove_networks(&mut self) {
-        if !self.read_once && self.goal != Goal::Down {
+        let is_down = self.goal == Goal::Down;
+        let may = self.desired.read_once && self.engine.source_changed.is_none();
+        if !is_down && !may {
             return;
         }
         let worker = &self.setting.maker.worker;
@@ -33,10 +35,7 @@ impl<R: Runtime> Worker<R> {
         let namespaces: BTreeSet<&Label> = names.map(|name| &name.namespace).collect();
         let used: BTreeSet<String> =
             namespaces.into_iter().map(|namespace| network_name(worker, namespace)).collect();
-        // The label alone does not make a network ours.
-        let prefix = format!("evenkeel.{worker}.");
-        let unused = self.networks.difference(&used).filter(|name| name.starts_with(&prefix));
-        for network in unused.cloned().collect::<Vec<_>>() {
+        for network in self.networks.difference(&used).cloned().collect::<Vec<_>>() {
             self.begin_removal(network);
         }
     }

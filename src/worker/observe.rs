@@ -56,7 +56,12 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn inspect(&mut self, id: &ContainerId) {
         let asked = self.clock.now().mono;
         if self.sightings.begin_inspect(id, asked) {
-            self.jobs.spawn(engine::inspect(Arc::clone(&self.runtime), id.clone(), asked));
+            let (runtime, id) = (Arc::clone(&self.runtime), id.clone());
+            let places = Arc::clone(&self.inspect_places);
+            self.jobs.spawn(async move {
+                let _place = places.acquire().await;
+                engine::inspect(runtime, id, asked).await
+            });
         }
     }
 
@@ -101,13 +106,14 @@ impl<R: Runtime> Worker<R> {
     }
 
     fn on_step(&mut self, task: &TaskName, seat: Seat, container: Option<ContainerId>, done: Done) {
+        // One moment for all of it: a list that is asked for now is younger than what ended now.
+        let now = self.clock.now();
         if let Some(seats) = self.in_flight.get_mut(task) {
             seats.remove(&seat);
             if seats.is_empty() {
                 self.in_flight.remove(task);
             }
         }
-        let now = self.clock.now().mono;
         self.learn(task, &done);
         let made = match &done.report {
             Report::Created(Outcome::Done(id)) => Some(id.clone()),
@@ -124,16 +130,16 @@ impl<R: Runtime> Worker<R> {
         };
         if let Some(id) = made.or(container) {
             if matches!(done.report, Report::Other("remove", Outcome::Done(()))) {
-                self.sightings.removed(&id, now);
+                self.sightings.removed(&id, now.mono);
             } else {
-                self.sightings.touch(&id, task, now);
+                self.sightings.touch(&id, task, now.mono);
                 self.inspect(&id);
             }
         }
         if let Some((instance, log)) = done.log {
             self.post(task, Mail::Log(instance, log));
         }
-        self.post(task, Mail::Step(seat, done.report, self.clock.now()));
+        self.post(task, Mail::Step(seat, done.report, now));
     }
 
     /// What a step says of networks and volumes.
@@ -237,7 +243,10 @@ impl<R: Runtime> Worker<R> {
             self.meet(info);
         }
         if let Some(resources) = whole.resources {
-            self.networks = resources.networks.into_iter().collect();
+            // The label alone does not make a network ours.
+            let prefix = format!("evenkeel.{}.", self.setting.maker.worker);
+            let ours = resources.networks.into_iter().filter(|name| name.starts_with(&prefix));
+            self.networks = ours.collect();
             self.volumes = resources.volumes.into_iter().collect();
         }
         let worker = self.setting.maker.worker.clone();
@@ -264,8 +273,13 @@ impl<R: Runtime> Worker<R> {
             self.engine.reached_at = self.clock.now().mono;
             self.sightings.forgive();
         }
-        if back || source_news {
+        if back {
             info!("the engine answers");
+        }
+        if source_news {
+            self.tell_of_other_source();
+        }
+        if back || source_news {
             self.expect_known();
             self.look_at_all();
         }
@@ -328,7 +342,10 @@ impl<R: Runtime> Worker<R> {
             .collect();
         let newest = found.into_iter().max_by_key(|identity| identity.generation);
         let Some(identity) = newest else { return };
-        let Ok(task) = serde_json::from_str::<Task>(&identity.spec) else { return };
+        let Ok(task) = serde_json::from_str::<Task>(&identity.spec) else {
+            warn!(task = %name, "a container of ours without a manifest says what it is in a way that can't be read; it is left alone");
+            return;
+        };
         if task.name == *name && task.is_pruned() {
             let (file, line) =
                 identity.manifest.rsplit_once(':').unwrap_or((&identity.manifest, "1"));

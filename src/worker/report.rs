@@ -67,6 +67,19 @@ impl<R: Runtime> Worker<R> {
         self.desired.problems.iter().chain(&self.desired.others).cloned().collect()
     }
 
+    /// Tells that containers of this worker's name were made from another source, or no longer.
+    pub(super) fn tell_of_other_source(&self) {
+        let Some(other) = &self.engine.source_changed else {
+            info!(target: EVENT_TARGET, reason = "SourceApproved", "all is made from one source");
+            return;
+        };
+        warn!(
+            target: EVENT_TARGET, reason = "SourceChanged",
+            "containers of this worker were made from {other}: nothing is started or removed until \
+             that is approved (evenkeel approve source)"
+        );
+    }
+
     /// Tells that removals are held, or no longer.
     pub(super) fn tell_of_hold(&self) {
         match self.held() {

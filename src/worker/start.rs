@@ -110,6 +110,8 @@ impl<R: Runtime> Worker<R> {
             volumes: BTreeSet::new(),
             approved_sources,
             let_go,
+            logs_kept: BTreeSet::new(),
+            inspect_places: Arc::new(Semaphore::new(super::INSPECTS_AT_ONCE)),
             mail: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             pulls: super::Pulls::default(),

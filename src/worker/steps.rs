@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::Mutex;
 
 use crate::db::LOG_KEPT;
 use crate::domain::blueprint::Maker;
@@ -23,6 +22,9 @@ use crate::runtime::{LogQuery, Runtime};
 /// How long the last words of a failed container are read at most.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How many of the last lines are read at most: more than [`LOG_KEPT`] holds of most.
+const LINES: u32 = 10_000;
+
 /// One call to the engine, with all it takes.
 #[derive(Debug, Clone)]
 pub enum Call {
@@ -38,8 +40,10 @@ pub enum Call {
     Start(ContainerId),
     /// Stop it.
     Stop(ContainerId, Duration),
-    /// Remove it; of a failed instance its last words are kept.
-    Remove(ContainerId, Option<InstanceId>),
+    /// Read the last words of a failed instance.
+    ReadLog(ContainerId, InstanceId),
+    /// Remove it.
+    Remove(ContainerId),
     /// Let it go on.
     Unpause(ContainerId),
     /// Give it its name back.
@@ -72,10 +76,6 @@ pub struct Setting {
     pub network_pool: Subnet,
 }
 
-/// One network or volume is made at a time: two tasks of a namespace want the same, and the engine
-/// would make two networks of one name.
-static MAKING: Mutex<()> = Mutex::const_new(());
-
 /// Does one call.
 pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: Call) -> Done {
     let mut log = None;
@@ -83,14 +83,12 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
     let report = match call {
         Call::MakeNetwork(name, namespace) => {
             let labels = labels(&setting.maker, &namespace);
-            let _turn = MAKING.lock().await;
             let made = runtime.make_network(&name, &labels, setting.network_pool).await;
             resource = Some(name);
             Report::Other("make-network", made)
         }
         Call::MakeVolume(name, namespace) => {
             let labels = labels(&setting.maker, &namespace);
-            let _turn = MAKING.lock().await;
             let made = runtime.make_volume(&name, &labels).await;
             resource = Some(name);
             Report::Other("make-volume", made)
@@ -99,12 +97,11 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
         Call::Refuse(rejection) => Report::Created(Outcome::Rejected(rejection)),
         Call::Start(id) => Report::Started(runtime.start(&id).await),
         Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
-        Call::Remove(id, failed) => {
-            if let Some(instance) = failed {
-                log = Some((instance, last_words(&*runtime, &id).await));
-            }
-            Report::Other("remove", runtime.remove(&id).await)
+        Call::ReadLog(id, instance) => {
+            log = Some((instance, last_words(&*runtime, &id).await));
+            Report::Other("read-log", Outcome::Done(()))
         }
+        Call::Remove(id) => Report::Other("remove", runtime.remove(&id).await),
         Call::Unpause(id) => Report::Other("unpause", runtime.unpause(&id).await),
         Call::Rename(id, name) => Report::Other("rename", runtime.rename(&id, &name).await),
         Call::Update(id, resources) => {
@@ -140,7 +137,7 @@ async fn create<R: Runtime>(
 
 /// The last of what a container wrote, [`LOG_KEPT`] bytes at most.
 async fn last_words<R: Runtime>(runtime: &R, id: &ContainerId) -> Vec<u8> {
-    let query = LogQuery { tail: Some(1000), ..LogQuery::default() };
+    let query = LogQuery { tail: Some(LINES), ..LogQuery::default() };
     let mut chunks = runtime.logs(id, &query);
     let mut words = Vec::new();
     let read = async {

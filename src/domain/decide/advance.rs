@@ -14,7 +14,7 @@ use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::MountSource;
 use crate::domain::world::{Seen, World};
 
-/// How long the engine may take over a start that nobody waits for any more.
+/// How long the engine, once it answers, may take over a start that nobody waits for any more.
 const DOUBT: Duration = Duration::from_secs(10);
 
 /// How often a port that something else listens at is tried again.
@@ -168,7 +168,7 @@ fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, af
                 if let Some(other) = after.or_else(|| of_removed(world)) {
                     plan.wait(Waiting::Stopping(other));
                 } else if is_doubtful(target.task, instance) {
-                    let at = instance.moved_at + DOUBT;
+                    let at = instance.moved_at.max(world.engine.reached_at) + DOUBT;
                     if world.now.mono < at {
                         plan.wait(Waiting::Doubt(seat, at));
                         return;

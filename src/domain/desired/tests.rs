@@ -217,8 +217,16 @@ fn nothing_is_removed_before_the_source_was_read_once() {
 fn problems_are_sorted() {
     let mut story = Story::new();
     story.at(0, &["z.yaml=~", "b.yaml=! !new", "a.yaml=?"]);
-    let all = ["a.yaml: not ours", "b.yaml: broken", "z.yaml: unreadable"];
-    assert_eq!(story.problems(), all);
+    assert_eq!(story.problems(), ["b.yaml: broken", "z.yaml: unreadable"]);
+}
+
+#[test]
+fn documents_of_others_are_no_problems() {
+    let mut story = Story::new();
+    story.at(0, &["compose.yaml=? web", "b.yaml=?"]);
+    assert!(story.problems().is_empty());
+    let files: Vec<&str> = story.desired.others.iter().map(|other| &*other.file).collect();
+    assert_eq!(files, ["b.yaml", "compose.yaml"]);
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
         Report::Created(Outcome::Rejected(rejection)) => {
             return reject_create(record, seat, rejection, now);
         }
-        Report::Started(Outcome::Rejected(rejection)) if rejection.cause != Cause::NotFound => {
+        Report::Started(Outcome::Rejected(rejection)) if !is_passing(rejection.cause) => {
             return start_error(record, seat, &rejection, true, now);
         }
         Report::Created(Outcome::Unknown(message)) => ("create", (None, message)),
@@ -53,6 +53,11 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
         }
     };
     vec![trouble(record, seat, step, problem, now)]
+}
+
+/// Whether a refused start says nothing of what was to be started: it is tried again.
+fn is_passing(cause: Cause) -> bool {
+    matches!(cause, Cause::NotFound | Cause::NetworkMissing | Cause::Busy)
 }
 
 /// Brings what came of a pull into the record.

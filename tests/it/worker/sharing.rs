@@ -2,6 +2,8 @@
 
 use evenkeel::domain::status::{ConditionType, Phase};
 
+use evenkeel::runtime::simulated::{Behaviour, Operation};
+
 use super::host::{Host, secs, sleep, task};
 use super::promises;
 
@@ -116,4 +118,27 @@ async fn a_port_of_a_stranger_must_not_cost_the_old_one() {
     let status = host.status("web").await;
     assert_eq!(status.phase, Phase::Running);
     assert!(status.refused.is_some(), "it is not tried again until it changes");
+}
+
+/// What was gone back to is judged by what it asks for itself, not by what was refused.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_must_find_its_own_volume_and_port_again() {
+    let good = format!("{VOLUME}\n{}", at(8001));
+    let bad = format!(
+        "  command: [nothing-like-that]\n  mounts: [{{path: /data, volume: other}}]\n{}",
+        at(8002)
+    );
+    let mut host = Host::with(&[("web.yaml", task("web", &good))]).await;
+    host.engine.program(&["nothing-like-that"], Behaviour::missing());
+    host.write("web.yaml", &task("web", &bad));
+    host.settle().await;
+    assert!(host.status("web").await.refused.is_some());
+    // It is made anew, with what it had, whoever wants what was refused.
+    host.write("other.yaml", &task("other", &at(8002)));
+    host.settle().await;
+    host.engine.restart_engine();
+    let calls = host.calls(Operation::MakeVolume);
+    host.settle().await;
+    assert_eq!(host.live().len(), 2, "{:?}", host.live_names());
+    assert!(host.calls(Operation::MakeVolume) - calls < 3);
 }
