@@ -15,6 +15,10 @@ const BLOCKED: [&str; 8] = [
     "EngineUnavailable",
 ];
 
+/// What went wrong on the way of a rollout or a first start, though it is still tried.
+const FAILING: [&str; 6] =
+    ["ImagePullFailed", "StartError", "CrashLoop", "OOMKilled", "BackOff", "Lost"];
+
 /// Whether a reason is one of the worker as a whole, so that it is told once and not of each task.
 #[must_use]
 pub fn is_general(reason: &str) -> bool {
@@ -57,10 +61,11 @@ pub fn trouble(task: &TaskStatus) -> Option<(&str, &str)> {
     }
     match task.phase {
         Phase::Failed | Phase::Degraded | Phase::Pending => said(ConditionType::Ready),
-        Phase::Stopping
-        | Phase::Suspended
-        | Phase::Completed
-        | Phase::Progressing
-        | Phase::Running => None,
+        Phase::Progressing | Phase::Running => [ConditionType::Ready, ConditionType::Converged]
+            .into_iter()
+            .filter_map(|type_| of(type_, Truth::False))
+            .find(|it| FAILING.contains(&&*it.reason))
+            .map(|it| (&*it.reason, &*it.message)),
+        Phase::Stopping | Phase::Suspended | Phase::Completed => None,
     }
 }

@@ -67,6 +67,9 @@ pub struct Overview {
     /// The other source directory that containers of this worker's name were made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<String>,
+    /// Other source directories whose containers were approved as ours.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub approved_sources: BTreeSet<String>,
     /// Removals that are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prune_held: Option<Held>,
@@ -177,6 +180,7 @@ impl<R: Runtime> Worker<R> {
             }),
             engine_unavailable: self.engine.unavailable.clone(),
             source_changed: self.engine.source_changed.clone(),
+            approved_sources: self.approved_sources.clone(),
             prune_held: self.held(),
             db_trouble: self.db_trouble.clone(),
             going_down: self.goal == Goal::Down,

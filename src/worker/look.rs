@@ -69,6 +69,7 @@ impl<R: Runtime> Worker<R> {
         } else {
             // No effect without intent: nothing is begun, and all is looked at again later.
             for looked in looks {
+                self.show_unwritten(&looked);
                 match looked.before {
                     Some(before) => self.records.insert(looked.name, before),
                     None => self.records.remove(&looked.name),
@@ -83,6 +84,13 @@ impl<R: Runtime> Worker<R> {
                 self.queue.retry(name);
             }
         }
+    }
+
+    /// What was seen is told, though it can't be written down and nothing is done about it.
+    fn show_unwritten(&mut self, looked: &Looked) {
+        let before = self.statuses.get(&looked.name).cloned();
+        let status = self.status_of(&looked.record, &looked.plan, before.as_ref(), looked.now);
+        self.statuses.insert(looked.name.clone(), status);
     }
 
     /// Writes changes down. Where there are none, it is tried all the same while it is not known
@@ -149,6 +157,7 @@ impl<R: Runtime> Worker<R> {
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
         let plan = decide(&self.world(&record, seen, now));
+        notes.extend(self.blocked(name, &plan));
         self.keep_pace(name, &plan, now);
         notes.extend(enact(&mut record, &plan, || InstanceId(Uuid::now_v7()), now));
         let mut changes = changes::between(before.as_ref(), &record);
@@ -167,6 +176,18 @@ impl<R: Runtime> Worker<R> {
         changes.extend(events.iter().cloned().map(Change::AddEvent));
         debug!(task = %name, %plan, "look");
         Some(Looked { name: name.clone(), before, record, plan, changes, events, now })
+    }
+
+    /// What keeps a task from something that others have, when that begins.
+    fn blocked(&self, name: &TaskName, plan: &Plan) -> Option<Note> {
+        let blocks = |waiting: &&Waiting| {
+            matches!(waiting, Waiting::Port { .. } | Waiting::BusyPort(..) | Waiting::Mount { .. })
+        };
+        let of = |plan: &Plan| plan.waiting.iter().find(blocks).map(Waiting::word);
+        let now = plan.waiting.iter().find(blocks)?;
+        let known = self.plans.get(name).and_then(of);
+        let note = || Note::warning(None, now.word(), format!("waiting for {now}"));
+        (known != Some(now.word())).then(note)
     }
 
     /// Who has to wait for a restart gets a time of its own, so that a crowd does not come back all
@@ -261,8 +282,12 @@ impl<R: Runtime> Worker<R> {
     /// Keeps what was planned, for whoever asks; those who wait for the same things look again.
     fn keep_plan(&mut self, name: TaskName, plan: Plan, now: Now) {
         let before = self.statuses.get(&name).cloned();
+        let status = self
+            .records
+            .get(&name)
+            .map(|record| self.status_of(record, &plan, before.as_ref(), now));
         self.plans.insert(name.clone(), plan);
-        if let Some(status) = self.status_of(&name, before.as_ref(), now) {
+        if let Some(status) = status {
             let moved = before.is_none_or(|before| {
                 before.instances != status.instances
                     || before.generation != status.generation

@@ -10,6 +10,8 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::event::{Event, Severity};
 use crate::domain::instance::Seat;
 use crate::domain::name::TaskName;
+use crate::domain::plan::Plan;
+use crate::domain::record::Record;
 use crate::domain::source::Snapshot;
 use crate::domain::status::{StatusInputs, TaskStatus, status};
 use crate::domain::time::Now;
@@ -91,12 +93,12 @@ impl<R: Runtime> Worker<R> {
     /// The status of a task, after a look.
     pub(super) fn status_of(
         &self,
-        name: &TaskName,
+        record: &Record,
+        plan: &Plan,
         previous: Option<&TaskStatus>,
         now: Now,
-    ) -> Option<TaskStatus> {
-        let record = self.records.get(name)?;
-        let plan = self.plans.get(name)?;
+    ) -> TaskStatus {
+        let name = &record.head.name;
         let seen: BTreeMap<Seat, Seen> = record
             .instances
             .iter()
@@ -120,7 +122,7 @@ impl<R: Runtime> Worker<R> {
             containers: containers.collect(),
             engine: &self.engine,
         };
-        Some(status(&inputs, previous))
+        status(&inputs, previous)
     }
 
     /// How many manifest files there are.

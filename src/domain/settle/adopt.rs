@@ -5,7 +5,7 @@ use super::finish;
 use crate::domain::container::{Container, Details, Identity, Status};
 use crate::domain::decide::PROOF;
 use crate::domain::event::Note;
-use crate::domain::instance::{Instance, State};
+use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::record::{Record, Revision};
 use crate::domain::task::Task;
 use crate::domain::time::Now;
@@ -26,10 +26,31 @@ pub fn adopt(
     {
         notes.push(recognise(record, newest));
     }
+    let mut taken = Vec::new();
     for (identity, container) in found {
-        notes.extend(take(record, &identity, &container, engine, now));
+        if let Some(note) = take(record, &identity, &container, engine, now) {
+            taken.push(identity.seat);
+            notes.push(note);
+        }
+    }
+    taken.sort();
+    for seat in taken {
+        count_failures(record, seat);
     }
     notes
+}
+
+/// The failures before an instance that was taken over, as far as the containers tell.
+fn count_failures(record: &mut Record, seat: Seat) {
+    let before = record.instances.range(..seat).next_back().map(|(_, before)| before);
+    let before = before.filter(|before| before.seat.slot == seat.slot);
+    let failures = before.map(|before| (before.fingerprint.clone(), before.state, before.failures));
+    if let (Some((fingerprint, State::Failed, failures)), Some(instance)) =
+        (failures, record.instances.get_mut(&seat))
+        && instance.fingerprint == fingerprint
+    {
+        instance.failures = failures.saturating_add(1);
+    }
 }
 
 /// A task that was accepted anew and has containers already is the task that they were made for:
@@ -70,6 +91,9 @@ fn take(
             State::Running
         }
     };
+    // A start that failed left its error: it must not be tried in place of what runs.
+    let failed_to_start = state == State::Scheduled
+        && container.details.as_ref().is_some_and(|details| !details.error.is_empty());
     let revision = revision_of(record, identity, container, now);
     let mut instance = Instance {
         id: identity.instance,
@@ -81,10 +105,10 @@ fn take(
         state,
         container: Some(container.id.clone()),
         failures: 0,
-        start_sent: state == State::Running,
-        hopeless: false,
+        start_sent: state == State::Running || failed_to_start,
+        hopeless: failed_to_start,
         proven: false,
-        because: "it was found running".to_owned(),
+        because: "it was found there".to_owned(),
         stopping: None,
         created_at: now.wall,
         started_at: None,
@@ -101,17 +125,30 @@ fn take(
             finish(&mut instance, details, engine, now);
         }
     }
-    let message = format!("instance {seat} was taken over as it was found: {}", instance.state);
+    let found = match &container.status {
+        Status::Created => "made, not started",
+        Status::Running => "running",
+        Status::Paused => "paused",
+        Status::Exited => "ended",
+        Status::Removing | Status::Other(_) => "in a state that says little",
+    };
+    let message = format!("instance {seat} was taken over as it was found: {found}");
     record.instances.insert(seat, instance);
     Some(Note::normal(seat, "Adopted", message))
 }
 
 /// The revision that a container was made from, written down if it is not known.
 fn revision_of(record: &mut Record, identity: &Identity, container: &Container, now: Now) -> u32 {
-    let known = record.revisions.values().find(|revision| {
+    let is_up =
+        |details: &Details| details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
+    let ready = matches!(container.status, Status::Running | Status::Paused)
+        && container.details.as_ref().is_none_or(is_up);
+    let known = record.revisions.values_mut().find(|revision| {
         revision.fingerprint == identity.fingerprint && revision.generation == identity.generation
     });
     if let Some(revision) = known {
+        // What stands now is what to go back to, whatever became of others that were made from it.
+        revision.ready |= ready;
         return revision.number;
     }
     let number = record.revisions.keys().next_back().map_or(1, |last| last + 1);
@@ -119,10 +156,6 @@ fn revision_of(record: &mut Record, identity: &Identity, container: &Container, 
         // A label that was cut or is of a release to come: what is accepted now is the best guess.
         record.head.task.clone()
     });
-    let is_up =
-        |details: &Details| details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
-    let ready = matches!(container.status, Status::Running | Status::Paused)
-        && container.details.as_ref().is_none_or(is_up);
     let revision = Revision {
         number,
         generation: identity.generation,
