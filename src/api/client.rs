@@ -1,5 +1,6 @@
 //! The side of the API that asks.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ pub enum ClientError {
     /// Nobody listens.
     #[error("no evenkeel daemon is running on {0}; start one with: evenkeel run DIR")]
     NoDaemon(PathBuf),
+    /// Somebody may listen, but not to this user.
+    #[error("the daemon of {0} belongs to another user")]
+    Forbidden(PathBuf),
     /// The daemon said no.
     #[error("{0}")]
     Refused(String),
@@ -161,10 +165,19 @@ impl Client {
     ) -> Result<Answer, ClientError> {
         let socket = super::socket(&self.state_dir);
         let answer = over_unix(&socket, (method, path), body, DEADLINE).await;
-        answer.map_err(|error| match error {
-            HttpError::Connect { .. } => ClientError::NoDaemon(self.state_dir.clone()),
-            HttpError::Broken(_) | HttpError::TimedOut(_) => ClientError::Http(error),
-        })
+        answer.map_err(|error| self.why(error))
+    }
+
+    fn why(&self, error: HttpError) -> ClientError {
+        let HttpError::Connect { source, .. } = &error else { return ClientError::Http(error) };
+        match source.kind() {
+            // A path that is too long for a socket is invalid input: nobody can listen there.
+            io::ErrorKind::NotFound
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput => ClientError::NoDaemon(self.state_dir.clone()),
+            io::ErrorKind::PermissionDenied => ClientError::Forbidden(self.state_dir.clone()),
+            _ => ClientError::Http(error),
+        }
     }
 }
 
@@ -179,4 +192,25 @@ fn body_of(answer: Answer) -> Result<Vec<u8>, ClientError> {
         |problem| problem.message,
     );
     Err(ClientError::Refused(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_can_not_be_reached_is_not_one_that_is_not_there() {
+        let why = |kind: io::ErrorKind| {
+            let error = HttpError::Connect { path: "s".into(), source: kind.into() };
+            Client::of(Path::new("/state")).why(error)
+        };
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused] {
+            assert!(matches!(why(kind), ClientError::NoDaemon(_)), "{kind}");
+        }
+        let denied = why(io::ErrorKind::PermissionDenied);
+        assert_eq!(denied.to_string(), "the daemon of /state belongs to another user");
+        for kind in [io::ErrorKind::NotADirectory, io::ErrorKind::WouldBlock] {
+            assert!(matches!(why(kind), ClientError::Http(_)), "{kind}");
+        }
+    }
 }

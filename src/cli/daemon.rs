@@ -35,7 +35,7 @@ pub fn state_dir(common: &Common) -> anyhow::Result<PathBuf> {
     if let Some(dir) = &common.state_dir {
         return std::path::absolute(dir).context("--state-dir");
     }
-    if rustix_root() {
+    if is_root() {
         return Ok(Path::new("/var/lib/evenkeel").join(worker));
     }
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -49,7 +49,7 @@ pub fn state_dir(common: &Common) -> anyhow::Result<PathBuf> {
 }
 
 /// Whether this process is root's: its home in `/proc` is.
-fn rustix_root() -> bool {
+fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
 }
@@ -73,6 +73,12 @@ pub fn absolute(path: &Path) -> anyhow::Result<String> {
         }
     }
     Ok(format!("/{}", parts.join("/")))
+}
+
+/// Whether two paths are one directory: as they are written, or as the disk has it.
+pub fn is_same_dir(one: &str, other: &str) -> bool {
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }
 
 /// How the files of a source are read.

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::age::age;
-use super::args::{Common, Describe};
+use super::args::{Common, Describe, TextFormat};
 use super::pick::{Picked, pick};
 use super::table::Table;
 use super::view::{Teller, View};
@@ -27,15 +29,30 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
     };
     let now = Clock::begin().now().wall;
     let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());
-    for (index, task) in found.into_iter().enumerate() {
-        let events = view.events(&task.name, args.events).await?;
-        let text = text(task, &events, source.as_deref(), now);
-        out::data(&if index == 0 { text } else { format!("\n\n{text}") })?;
+    let mut all = Vec::with_capacity(found.len());
+    for status in found {
+        all.push(Described { status, events: view.events(&status.name, args.events).await? });
+    }
+    match args.output {
+        TextFormat::Text => {
+            let text = |it: &Described<'_>| text(it.status, &it.events, source.as_deref(), now);
+            out::data(&all.iter().map(text).collect::<Vec<_>>().join("\n\n"))?;
+        }
+        TextFormat::Json => {
+            out::line(&serde_json::to_string_pretty(&get::data(&all, &args.names))?)?;
+        }
     }
     for sentence in &missing {
         out::say(&format!("error: {sentence}"));
     }
     Ok(if missing.is_empty() { Exit::Ok } else { Exit::Failed })
+}
+
+/// All about a task.
+#[derive(Serialize)]
+struct Described<'a> {
+    status: &'a TaskStatus,
+    events: Vec<Event>,
 }
 
 fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestamp) -> String {

@@ -33,8 +33,8 @@ pub async fn get(common: &Common, args: &Get) -> anyhow::Result<Exit> {
             if found.is_empty() { String::new() } else { table(&found, &with).text("") }
         }
         ListFormat::Name => found.iter().map(|task| short(&task.name) + "\n").collect(),
-        ListFormat::Json => serde_json::to_string_pretty(&data(&found, args))? + "\n",
-        ListFormat::Yaml => serde_yaml::to_string(&data(&found, args))?,
+        ListFormat::Json => serde_json::to_string_pretty(&data(&found, &args.names))? + "\n",
+        ListFormat::Yaml => serde_yaml::to_string(&data(&found, &args.names))?,
     };
     out::data(&text)?;
     for sentence in &missing {
@@ -55,16 +55,19 @@ fn nothing(args: &Get) -> String {
 /// Tasks for programs.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Data<'a> {
+pub enum Data<'a, T> {
     /// One that was asked for by its name stands alone, as with kubectl.
-    One(&'a TaskStatus),
+    One(&'a T),
+    /// What was found of several, or of all.
     List {
-        items: &'a [&'a TaskStatus],
+        /// Each.
+        items: &'a [T],
     },
 }
 
-fn data<'a>(found: &'a [&'a TaskStatus], args: &Get) -> Data<'a> {
-    match (found, &*args.names) {
+/// What was found of the tasks that were named.
+pub fn data<'a, T>(found: &'a [T], names: &[String]) -> Data<'a, T> {
+    match (found, names) {
         ([task], [_]) => Data::One(task),
         _ => Data::List { items: found },
     }

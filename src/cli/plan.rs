@@ -1,15 +1,15 @@
 //! `evenkeel plan`.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 use anyhow::bail;
 use tokio::sync::watch;
 
 use super::args::{Common, Plan, PlanFormat};
-use super::{Exit, daemon, out};
+use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
+use crate::domain::diagnostic::Diagnostic;
 use crate::manifest::render::{self, Colour};
 use crate::watch::read_once;
 use crate::worker::Goal;
@@ -21,7 +21,7 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
     let dir = purpose.setting.maker.source.clone();
     let state_dir = daemon::state_dir(common)?;
     if let Some(running) = Client::of(&state_dir).find().await?
-        && running.source != dir
+        && !daemon::is_same_dir(&running.source, &dir)
     {
         bail!(
             "the daemon of worker {} watches {}, not {dir}: name that directory, or another --worker",
@@ -37,7 +37,7 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
     snapshot_in.send_replace(Arc::new(snapshot));
     let preview = daemon::looker(common, purpose, snapshot_out).await?.preview().await;
     match args.output {
-        PlanFormat::Text => out::data(&text(&preview))?,
+        PlanFormat::Text => out::data(&text(common, &preview))?,
         PlanFormat::Json => out::line(&serde_json::to_string_pretty(&preview)?)?,
     };
     Ok(exit(&preview, args.detailed_exitcode))
@@ -59,10 +59,10 @@ fn exit(preview: &Preview, detailed: bool) -> Exit {
 }
 
 /// As people read it.
-fn text(preview: &Preview) -> String {
+fn text(common: &Common, preview: &Preview) -> String {
     let mut text = String::new();
-    let colour = if std::io::stdout().is_terminal() { Colour::Always } else { Colour::Never };
-    text.push_str(&render::people(&preview.problems, colour));
+    let problems: Vec<Diagnostic> = preview.problems.iter().map(escape::problem).collect();
+    text.push_str(&render::people(&problems, Colour::Always));
     if !preview.problems.is_empty() {
         text.push('\n');
     }
@@ -78,22 +78,28 @@ fn text(preview: &Preview) -> String {
         line(
             &mut text,
             &format!(
-                "nothing would be done: containers of this worker were made from {source} (evenkeel approve source)"
+                "nothing would be done: containers of this worker were made from {source}; \
+                 to let a daemon take them over: {}",
+                common.again("approve source")
             ),
         );
     }
     if let Some(held) = &preview.prune_held {
-        line(&mut text, &format!("held: {}", held.why));
+        line(&mut text, &format!("held: {}", health::held(held)));
         for task in &held.tasks {
             line(&mut text, &format!("  {task} would go"));
         }
+        let approve = common.again("approve prune");
+        line(&mut text, &format!("  to let a running daemon remove them: {approve}"));
     }
     for task in &preview.tasks {
         of_task(&mut text, task);
     }
     let actions: usize = preview.tasks.iter().map(|task| task.actions.len()).sum();
     let kept = preview.tasks.iter().filter(|task| task.actions.is_empty()).count();
-    line(&mut text, &format!("{actions} to do, {kept} tasks as they are"));
+    let kept =
+        if kept == 1 { "1 task as it is".to_owned() } else { format!("{kept} tasks as they are") };
+    line(&mut text, &format!("{actions} to do, {kept}"));
     text
 }
 
@@ -131,12 +137,7 @@ fn of_action(text: &mut String, task: &TaskPreview, action: &Action) {
     }
 }
 
-/// Text from files and the engine is shown, never obeyed.
 fn line(text: &mut String, what: &str) {
-    let shown: String = what
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
-        .collect();
     // Writing to a text can't fail.
-    let _written = writeln!(text, "{shown}");
+    let _written = writeln!(text, "{}", escape::line(what));
 }

@@ -61,12 +61,14 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     };
     let ended = Box::pin(all).await;
     stop.cancel();
-    notify(&[NotifyState::Stopping]);
     let (ended, ..) = ended?;
-    if ended == Ended::Broken {
-        bail!("a part of the worker ended unasked; the log says which. Containers keep running");
+    match ended {
+        Ended::Broken => {
+            bail!("a part of the worker ended unasked; the log says which. Containers run on")
+        }
+        Ended::Reached => info!("`evenkeel down` asked for it: all but volumes is removed; ended"),
+        Ended::Stopped | Ended::Short | Ended::Deadline => info!("stopped; containers run on"),
     }
-    info!(?ended, "stopped");
     let _gone = std::fs::remove_file(api::socket(&state_dir));
     Ok(Exit::Ok)
 }
@@ -84,7 +86,8 @@ async fn unasked<E: std::error::Error + Send + Sync + 'static>(
     Ok(())
 }
 
-/// Waits for a signal to stop.
+/// Waits for a signal to stop, or for the worker to end, and tells systemd: what has begun may take
+/// a while to end.
 async fn signals(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -93,6 +96,7 @@ async fn signals(stop: &CancellationToken) -> anyhow::Result<()> {
         _ = int.recv() => {}
         () = stop.cancelled() => {}
     }
+    notify(&[NotifyState::Stopping]);
     stop.cancel();
     Ok(())
 }

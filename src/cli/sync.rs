@@ -3,7 +3,6 @@
 mod outcome;
 mod through_daemon;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
@@ -32,7 +31,7 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     }
     let client = Client::of(&daemon::state_dir(common)?);
     let (outcome, is_kept) = if let Some(overview) = client.find().await? {
-        if !is_same(&overview.source, &dir) {
+        if !daemon::is_same_dir(&overview.source, &dir) {
             bail!(
                 "the daemon of worker {} keeps this host as {} says, not {dir}; \
                  for another directory use another --worker",
@@ -87,10 +86,4 @@ async fn stop_on_signal(stop: CancellationToken) -> anyhow::Error {
         Ok(()) => anyhow::anyhow!("stopped"),
         Err(error) => error.into(),
     }
-}
-
-/// Whether two paths are one directory: as they are written, or as the disk has it.
-fn is_same(one: &str, other: &str) -> bool {
-    let real = |path: &str| std::fs::canonicalize(Path::new(path)).ok();
-    one == other || (real(one).is_some() && real(one) == real(other))
 }

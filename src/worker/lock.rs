@@ -1,7 +1,8 @@
 //! One worker on one state directory and on one source: a second one is refused.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Why a directory is not ours to use.
@@ -24,13 +25,13 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Locks a state directory, by a file in it.
+    /// Locks a state directory, by a file in it. It is made if it is not there: for its owner alone.
     ///
     /// # Errors
     /// If another process has it, or it can't be written.
     pub fn state(dir: &Path) -> Result<Self, LockError> {
         let failed = |error| LockError::Io(dir.to_owned(), error);
-        std::fs::create_dir_all(dir).map_err(failed)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -58,5 +59,24 @@ impl Lock {
             Err(TryLockError::WouldBlock) => Err(LockError::Held(dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(LockError::Io(dir.to_owned(), error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_state_directory_is_its_owners_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = base.path().join("above/state");
+        let lock = Lock::state(&dir).unwrap();
+        let mode = std::fs::metadata(&dir).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert!(matches!(Lock::state(&dir), Err(LockError::Held(_))));
+        drop(lock);
+        Lock::state(&dir).unwrap();
     }
 }

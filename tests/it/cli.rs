@@ -95,9 +95,9 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 11] = [
-    "run", "sync", "validate", "get", "describe", "logs", "status", "approve", "schema", "down",
-    "version",
+const COMMANDS: [&str; 12] = [
+    "run", "sync", "plan", "validate", "get", "describe", "logs", "status", "approve", "schema",
+    "down", "version",
 ];
 
 // What is typed.
@@ -337,6 +337,26 @@ fn control_characters_of_a_file_must_not_reach_the_terminal() {
     assert!(!ran.stderr.contains(is_bad), "{:?}", ran.stderr);
 }
 
+#[test]
+fn a_plan_must_show_what_is_wrong_and_steer_no_terminal() {
+    let shell = Shell::new();
+    shell.write("tasks/a.yaml", &WEB.replace("image:", "imgae: \u{202e}"));
+    let ran = shell.run(&["plan", "tasks"]).exits(1);
+    assert!(ran.stdout.contains(" --> a.yaml:5:3\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("5 |   imgae: \u{fffd} nginx:1.27\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("the engine can't be asked"), "{}", ran.stdout);
+    assert!(!shell.state().exists(), "a plan changes nothing");
+}
+
+#[test]
+fn what_can_not_be_asked_must_not_be_told_as_no_daemon() {
+    let shell = Shell::new();
+    shell.write("state", "a file where the state directory should be");
+    let ran = shell.run(&["get"]).exits(1);
+    assert!(ran.stderr.contains("can't ask the daemon"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Not a directory"), "{}", ran.stderr);
+}
+
 // Asking without a daemon.
 
 fn task() -> Task {
@@ -491,6 +511,19 @@ async fn describe_must_tell_what_happened_and_send_no_control_characters() {
         assert!(text.contains(part), "{part:?} in\n{text}");
     }
     assert!(!text.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn describe_must_give_programs_the_status_and_the_events() {
+    let shell = with_state().await;
+    let json = shell.run(&["describe", "web", "-o", "json"]).exits(0).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["status"]["name"], "default/web");
+    assert_eq!(json["events"][0]["reason"], "Failed");
+    let two = shell.run(&["describe", "web", "wbe", "-o", "json"]).exits(1).stdout;
+    let two: Value = serde_json::from_str(&two).unwrap();
+    assert_eq!(two["items"][0]["status"]["name"], "default/web");
+    assert_eq!(two["items"][1], Value::Null);
 }
 
 #[tokio::test]

@@ -55,7 +55,8 @@ pub enum ListFormat {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel describe web\n  \
-    evenkeel describe prod/db --events 100")]
+    evenkeel describe prod/db --events 100\n  \
+    evenkeel describe web -o json        its status and its events")]
 pub struct Describe {
     /// Tasks, as NAME or NAMESPACE/NAME
     #[arg(required = true, value_name = "NAME")]
@@ -65,6 +66,9 @@ pub struct Describe {
     /// How many of the last events are shown
     #[arg(long, default_value_t = 15, value_name = "N")]
     pub events: u32,
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TextFormat,
 }
 
 /// `logs`.
