@@ -42,7 +42,10 @@ pub async fn down(common: &Common, args: &Down) -> anyhow::Result<Exit> {
     }?;
     match ended {
         Exit::Ok => out::say(&format!("nothing of worker {worker} is left but its volumes")),
-        _ => out::say("not everything was removed in time; try again: evenkeel down"),
+        _ => out::say(&format!(
+            "not everything was removed in time; try again: {}",
+            common.again("down")
+        )),
     }
     Ok(ended)
 }

@@ -92,7 +92,9 @@ fn text(common: &Common, preview: &Preview) -> String {
         let approve = common.again("approve prune");
         line(&mut text, &format!("  to let a running daemon remove them: {approve}"));
     }
-    for task in &preview.tasks {
+    // What holds everything is told once, and not of each task.
+    let each = if preview.source_changed.is_none() { &*preview.tasks } else { &[] };
+    for task in each {
         of_task(&mut text, task);
     }
     let actions: usize = preview.tasks.iter().map(|task| task.actions.len()).sum();
