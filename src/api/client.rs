@@ -16,7 +16,7 @@ use crate::http::{Answer, HttpError, over_unix};
 use crate::worker::command::Overview;
 
 /// How long an answer may take.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(10);
 
 /// The status of an answer that there is no such thing.
 const NOT_FOUND: u16 = 404;

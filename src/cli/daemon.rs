@@ -18,7 +18,7 @@ use crate::manifest;
 use crate::metrics::QueueMetrics;
 use crate::runtime::docker::{ConnectOptions, Docker};
 use crate::watch::Options;
-use crate::worker::{Goal, Lock, Setting, Start, Worker};
+use crate::worker::{APPROVED_SOURCES, Goal, Lock, Setting, Start, Worker};
 
 /// A worker that is ready to run, and what keeps others away meanwhile.
 pub struct Ready {
@@ -163,6 +163,9 @@ pub async fn looker(
             // The daemon has the file open: not even a copy of it can be relied on.
             let mut none = Db::open_read_only(&dir.join("none")).await?;
             none.stored.records = records;
+            let approved = Client::of(&dir).worker().await?.approved_sources;
+            let approved = serde_json::to_string(&approved)?;
+            none.stored.meta.insert(APPROVED_SOURCES.to_owned(), approved);
             none
         }
         Err(ClientError::NoDaemon(_)) => Db::open_read_only(&dir).await?,

@@ -1,8 +1,10 @@
 //! `evenkeel down`.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -11,9 +13,11 @@ use super::daemon::{self, Purpose};
 use super::{Exit, out};
 use crate::api::client::{Client, ClientError};
 use crate::domain::blueprint::Maker;
+use crate::domain::container::Identity;
 use crate::domain::desired::Rules;
 use crate::domain::policy::{Level, Policy};
-use crate::worker::{Ended, Goal, Inputs, Setting};
+use crate::runtime::Runtime as _;
+use crate::worker::{Ended, Goal, Inputs, Lock, LockError, Setting};
 
 /// How often a daemon that goes down is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);
@@ -62,8 +66,29 @@ async fn ask(client: &Client) -> anyhow::Result<Exit> {
     }
 }
 
+/// Locks the source directories that containers of this worker were made from. One that is in use
+/// has a daemon, of another state directory: what is removed would be made anew.
+async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
+    let containers = daemon::docker(common)?.list(&common.worker).await?;
+    let identities = containers.iter().filter_map(|it| Identity::from_labels(&it.labels));
+    let sources: BTreeSet<String> = identities.map(|identity| identity.source).collect();
+    let mut locks = Vec::new();
+    for source in sources {
+        match Lock::source(Path::new(&source)) {
+            Ok(lock) => locks.extend(lock),
+            Err(LockError::Held(_)) => bail!(
+                "an evenkeel keeps {source}, with another --state-dir than {}: name that one",
+                daemon::state_dir(common)?.display()
+            ),
+            Err(error @ LockError::Io(..)) => return Err(error.into()),
+        }
+    }
+    Ok(locks)
+}
+
 /// Does it where no daemon runs.
 async fn alone(common: &Common) -> anyhow::Result<Exit> {
+    let _locks = lock_sources(common).await?;
     let setting = Setting {
         maker: Maker { worker: common.worker.clone(), source: "/".to_owned() },
         policy: Policy { level: Level::Restricted, allowed_host_paths: Vec::new() },

@@ -192,9 +192,15 @@ impl<R: Runtime> Worker<R> {
         let held = self.desired.prune_held.as_ref()?;
         let count = held.tasks.len();
         let why = match &held.cause {
-            PruneCause::TooMany { known } => format!(
-                "{count} of {known} tasks would go within a minute; if that is meant: evenkeel approve prune"
-            ),
+            PruneCause::TooMany { known } => {
+                let float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+                let many = float(count) > self.rules.max_prune * float(*known);
+                let with = if many { "" } else { ", with those that are gone already," };
+                format!(
+                    "{count} of {known} tasks would go{with} within a minute; if that is meant: \
+                     evenkeel approve prune"
+                )
+            }
             PruneCause::Unreadable { file } => {
                 format!("{file} is new or changed and can't be read: it may hold them")
             }

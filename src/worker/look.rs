@@ -169,7 +169,7 @@ impl<R: Runtime> Worker<R> {
                 changes.push(self.let_go_written());
             }
             changes.push(Change::DropTask(name.clone()));
-            notes.push(Note::normal(None, "Removed", "nothing is left of it".to_owned()));
+            notes.push(gone(&record));
         }
         let events: Vec<Event> =
             notes.iter().map(|note| changes::event(note, &record, now)).collect();
@@ -350,6 +350,16 @@ fn containers(record: &Record) -> impl Iterator<Item = &ContainerId> {
 }
 
 /// The last words of an instance, as they are written down.
+/// What is told of a task that is no longer looked after.
+fn gone(record: &Record) -> Note {
+    let left = containers(record).count();
+    let (word, message) = match left {
+        0 => ("Removed", "nothing is left of it".to_owned()),
+        _ => ("LetGo", format!("its manifest lets its containers go: {left} stay as they are")),
+    };
+    Note::normal(None, word, message)
+}
+
 fn kept_log(mail: &Mail) -> Option<Change> {
     match mail {
         Mail::Log(instance, log) => Some(Change::KeepLog { instance: *instance, log: log.clone() }),

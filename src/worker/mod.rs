@@ -30,7 +30,7 @@ mod steps;
 pub use clock::Clock;
 pub use lock::{Lock, LockError};
 pub use report::EVENT_TARGET;
-pub use start::Start;
+pub use start::{APPROVED_SOURCES, Start};
 pub use steps::Setting;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -21,7 +21,7 @@ use crate::queue::{Queue, RetryPolicy};
 use crate::runtime::Runtime;
 
 /// The source directories that containers were made from and that are ours, in the DB.
-const APPROVED_SOURCES: &str = "approved-sources";
+pub const APPROVED_SOURCES: &str = "approved-sources";
 
 /// The containers that were let go, in the DB.
 const LET_GO: &str = "let-go";

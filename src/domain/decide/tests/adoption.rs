@@ -109,3 +109,22 @@ fn what_is_only_listed_must_keep_its_slot_until_its_end_is_known() {
     play.tamper("mig.0.1", |it| it.details = known);
     assert_eq!(play.run(), "");
 }
+
+#[test]
+fn what_was_refused_must_not_be_tried_in_place_of_what_runs_after_the_db_was_lost() {
+    let mut task = service("web", "app:1");
+    task.template.mounts.push(volume("data"));
+    let mut play = Play::of(&task);
+    play.run();
+    let fails = never(crate::domain::outcome::Cause::BadCommand, "no such file");
+    play.engine.behaviours.insert("app:2".into(), Behaviour::StartFails(fails));
+    play.retag("app:2");
+    play.run();
+    let running = play.running();
+    play.told();
+    for _ in 0..3 {
+        play.lose_db();
+        play.run();
+        assert_eq!(play.running(), running, "{}", play.told());
+    }
+}
