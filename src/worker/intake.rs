@@ -26,10 +26,12 @@ impl<R: Runtime> Worker<R> {
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
         let known = self.known_problems();
+        let held = self.held_back();
         let now = self.clock.now().mono;
         let changed = self.desired.advance(&snapshot, &self.rules, now);
         drop(snapshot);
         self.tell_of_problems(&changed, &known);
+        self.tell_of_mended(&held);
         self.desired_changed(changed);
         if before.0 != self.desired.unavailable {
             self.tell_of_source();

@@ -64,6 +64,24 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
+    /// Tasks whose manifest was not accepted.
+    pub(super) fn held_back(&self) -> BTreeSet<TaskName> {
+        let held = |validity: &Validity| matches!(validity, Validity::Held { .. });
+        let tasks = self.desired.tasks.iter().filter(|(_, wanted)| held(&wanted.validity));
+        tasks.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Tells which of the manifests that were not accepted are now.
+    pub(super) fn tell_of_mended(&self, held: &BTreeSet<TaskName>) {
+        for name in held.difference(&self.held_back()) {
+            let there = self.desired.tasks.get(name).map(|wanted| wanted.presence);
+            if there == Some(Presence::There) {
+                let task = name.to_string();
+                info!(target: EVENT_TARGET, task, reason = "Mended", "its manifest is accepted again");
+            }
+        }
+    }
+
     /// What [`Self::tell_of_problems`] has told of no task.
     pub(super) fn known_problems(&self) -> Vec<Diagnostic> {
         self.desired.problems.iter().chain(&self.desired.others).cloned().collect()

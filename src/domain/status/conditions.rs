@@ -83,12 +83,17 @@ fn converged(inputs: &StatusInputs) -> Finding {
         return is_not("PruneHeld", message);
     }
     // What somebody has to do something about comes before what goes on by itself.
-    let named = ["SourceChanged", "NotOurs", "PortConflict", "VolumeInUse"];
+    let named = ["SourceChanged", "NotOurs", "PortConflict", "VolumeInUse", "ImagePullFailed"];
     let blocked = named
         .into_iter()
         .find_map(|word| plan.waiting.iter().find(|waiting| waiting.word() == word));
     if let Some(waiting) = blocked {
         return is_not(waiting.word(), format!("waiting for {waiting}"));
+    }
+    let pull = plan.pull.as_ref().zip(inputs.record.pull_trouble.as_ref());
+    if let Some((pull, trouble)) = pull {
+        let message = format!("pulling {} once more: {}", pull.image, trouble.message);
+        return is_not("ImagePullFailed", message);
     }
     if let Some(doing) = super::doing(plan).first() {
         return is_not("InProgress", doing.clone());
