@@ -79,3 +79,15 @@ proptest! {
         crowd(of_ports, slow, &edits)?;
     }
 }
+
+#[test]
+fn who_waits_for_a_mount_must_get_it_when_its_writer_is_stopped_before_it_was_seen_running() {
+    let edit = |who, wants, suspend| Edit { who, wants, suspend, image: 1, millis: 0 };
+    let edits = [
+        edit(0, None, true),
+        edit(1, Some(1), false),
+        edit(0, Some(1), false),
+        edit(1, None, true),
+    ];
+    crowd(false, true, &edits).unwrap();
+}

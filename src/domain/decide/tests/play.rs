@@ -12,7 +12,7 @@ use crate::domain::blueprint::Maker;
 use crate::domain::container::Container;
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
-use crate::domain::instance::{Seat, Uid};
+use crate::domain::instance::{Seat, State, Uid};
 use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
@@ -180,8 +180,11 @@ impl Play {
         let mut same_moment = 0;
         loop {
             let names: Vec<TaskName> = self.actors.keys().cloned().collect();
+            let before = self.states();
             let plans: Vec<Plan> = names.iter().map(|name| self.look_at(name)).collect();
-            if plans.iter().any(is_busy) || self.actors.values().any(Actor::has_news) {
+            // Who shares something with a task is looked at again when an instance of it moves.
+            let moved = before != self.states();
+            if moved || plans.iter().any(is_busy) || self.actors.values().any(Actor::has_news) {
                 same_moment += 1;
                 assert!(same_moment < 200, "no end of steps:\n{}", self.log.join("\n"));
                 continue;
@@ -203,6 +206,15 @@ impl Play {
                 }
             }
         }
+    }
+
+    /// Every instance of every task, and its state.
+    fn states(&self) -> Vec<(TaskName, Seat, State)> {
+        let of = |(name, actor): (&TaskName, &Actor)| {
+            let instances = actor.record.instances.values();
+            instances.map(|it| (name.clone(), it.seat, it.state)).collect::<Vec<_>>()
+        };
+        self.actors.iter().flat_map(of).collect()
     }
 
     /// Nothing is done once nothing is to be done, however long one looks.

@@ -11,7 +11,7 @@ fn an_image_that_is_not_there_must_be_named() {
     expect![[r#"
         Progressing 0/1 ready, 1 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
-        Converged=False Waiting: waiting for the next try to pull nope:9: manifest unknown
+        Converged=False ImagePullFailed: waiting for the next try to pull nope:9: manifest unknown
         Progressing=True RolloutUnderWay: revision 1 is being rolled out
         Ready=False ImagePullFailed: 0 of 1 ready: manifest unknown
     "#]]
@@ -22,6 +22,22 @@ fn an_image_that_is_not_there_must_be_named() {
     assert_eq!(
         reason(&status, ConditionType::Progressing),
         (Truth::False, "DeadlineExceeded"),
+        "{}",
+        told(&status)
+    );
+}
+
+#[test]
+fn an_image_that_is_not_there_must_be_named_while_the_old_version_serves() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.retag("nope:9");
+    play.run_for(secs(5));
+    let status = of(&play);
+    assert_eq!((status.ready_replicas, status.replicas), (1, 1));
+    assert_eq!(
+        reason(&status, ConditionType::Converged),
+        (Truth::False, "ImagePullFailed"),
         "{}",
         told(&status)
     );
