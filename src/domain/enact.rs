@@ -156,28 +156,11 @@ fn begin(
 ) {
     let Some(of) = record.revisions.get(&revision) else { return };
     let instance = Instance {
-        id,
-        task: record.head.name.clone(),
-        uid: record.head.uid,
-        seat,
         revision,
         fingerprint: of.fingerprint.clone(),
-        state: State::Pending,
-        container: None,
         failures,
-        start_sent: false,
-        hopeless: false,
-        proven: false,
         because,
-        stopping: None,
-        created_at: now.wall,
-        started_at: None,
-        seen_under: None,
-        finished_at: None,
-        exit_code: None,
-        reason: None,
-        message: None,
-        moved_at: now.mono,
+        ..Instance::pending(id, (record.head.name.clone(), record.head.uid), seat, now)
     };
     record.instances.insert(seat, instance);
 }

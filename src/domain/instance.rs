@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::fingerprint::Fingerprint;
 use super::name::TaskName;
-use super::time::{Mono, Timestamp};
+use super::time::{Mono, Now, Timestamp};
 
 /// The UUID (version 7) of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -228,6 +228,36 @@ pub struct IllegalMove {
 }
 
 impl Instance {
+    /// One that is wanted, of which nothing was made yet; for `of`, at `seat`.
+    #[must_use]
+    pub fn pending(id: InstanceId, of: (TaskName, Uid), seat: Seat, now: Now) -> Self {
+        let (task, uid) = of;
+        Self {
+            id,
+            task,
+            uid,
+            seat,
+            revision: 0,
+            fingerprint: Fingerprint::stored(""),
+            state: State::Pending,
+            container: None,
+            failures: 0,
+            start_sent: false,
+            hopeless: false,
+            proven: false,
+            because: String::new(),
+            stopping: None,
+            created_at: now.wall,
+            started_at: None,
+            seen_under: None,
+            finished_at: None,
+            exit_code: None,
+            reason: None,
+            message: None,
+            moved_at: now.mono,
+        }
+    }
+
     /// Moves it to `to`.
     ///
     /// # Errors

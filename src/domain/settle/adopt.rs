@@ -95,29 +95,16 @@ fn take(
     let failed_to_start = state == State::Scheduled
         && container.details.as_ref().is_some_and(|details| !details.error.is_empty());
     let revision = revision_of(record, identity, container, now);
+    let of = (record.head.name.clone(), identity.uid);
     let mut instance = Instance {
-        id: identity.instance,
-        task: record.head.name.clone(),
-        uid: identity.uid,
-        seat,
         revision,
         fingerprint: identity.fingerprint.clone(),
         state,
         container: Some(container.id.clone()),
-        failures: 0,
         start_sent: state == State::Running || failed_to_start,
         hopeless: failed_to_start,
-        proven: false,
         because: "it was found there".to_owned(),
-        stopping: None,
-        created_at: now.wall,
-        started_at: None,
-        seen_under: None,
-        finished_at: None,
-        exit_code: None,
-        reason: None,
-        message: None,
-        moved_at: now.mono,
+        ..Instance::pending(identity.instance, of, seat, now)
     };
     if let Some(details) = &container.details {
         instance.started_at = details.started_at;
