@@ -12,7 +12,7 @@ use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::MountSource;
-use crate::domain::world::{Seen, World};
+use crate::domain::world::{PortRival, Seen, World};
 
 /// How long the engine, once it answers, may take over a start that nobody waits for any more.
 const DOUBT: Duration = Duration::from_secs(10);
@@ -133,10 +133,11 @@ fn has_image(world: &World, plan: &mut Plan, revision: &Revision) -> bool {
 
 /// Whether another task keeps a host port of this one.
 fn rival_has_port(world: &World, plan: &mut Plan) -> bool {
-    let rival = world.port_rivals.iter().find(|rival| {
-        rival.wants
-            && (rival.holds || (!we_hold(world, rival.port) && rival.task < world.record.head.name))
-    });
+    // Who has it keeps it; where nobody has, the first by name gets it.
+    let wanting = || world.port_rivals.iter().filter(|rival| rival.wants);
+    let first =
+        |rival: &&PortRival| !we_hold(world, rival.port) && rival.task < world.record.head.name;
+    let rival = wanting().find(|rival| rival.holds).or_else(|| wanting().find(first));
     if let Some(rival) = rival {
         plan.wait(Waiting::Port {
             port: rival.port,

@@ -91,3 +91,15 @@ fn who_waits_for_a_mount_must_get_it_when_its_writer_is_stopped_before_it_was_se
     ];
     crowd(false, true, &edits).unwrap();
 }
+
+#[test]
+fn who_waits_for_a_port_must_be_told_who_has_it_not_who_else_waits() {
+    let edit = |who, wants, suspend| Edit { who, wants, suspend, image: 1, millis: 0 };
+    let edits = [
+        edit(0, None, true),
+        edit(1, Some(1), false),
+        edit(0, Some(1), false),
+        edit(2, Some(1), false),
+    ];
+    crowd(true, false, &edits).unwrap();
+}
