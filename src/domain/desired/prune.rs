@@ -111,7 +111,8 @@ impl Desired {
     /// that is still missing is held.
     fn too_many(&self, rules: &Rules) -> Option<TooMany> {
         let mut removals: Vec<_> = self.memory.removals.iter().collect();
-        removals.sort_by_key(|(name, removal)| (removal.at, *name));
+        // Of two looks at one instant, the one that knew fewer tasks begins the window of both.
+        removals.sort_by_key(|(name, removal)| (removal.at, removal.known, *name));
         let mut found: Option<TooMany> = None;
         let (mut end, mut marked) = (0, 0);
         for (start, (_, first)) in removals.iter().enumerate() {

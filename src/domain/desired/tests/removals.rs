@@ -171,6 +171,18 @@ fn removals_are_counted_over_a_minute() {
 }
 
 #[test]
+fn of_two_looks_at_one_instant_the_one_that_knew_fewer_counts() {
+    let mut story = Story::new();
+    story
+        .at(0, &["b.yaml=b"])
+        .at(1, &["a.yaml=a", "c.yaml=c d"])
+        .at(1, &["a.yaml=#", "c.yaml=c d"]);
+    assert_eq!(story.held(), None, "an empty file holds what it held");
+    story.at(1, &["c.yaml=c d"]).at(6, &["c.yaml=c d"]);
+    assert_eq!(story.held(), Some((names("a b"), PruneCause::TooMany { known: 1 })));
+}
+
+#[test]
 fn removals_that_trickle_in_are_held_from_the_first_that_is_not_done() {
     let mut story = Story::new();
     story.at(0, &["a.yaml=a", "b.yaml=b", "c.yaml=c"]).at(1, &["b.yaml=b", "c.yaml=c"]);
