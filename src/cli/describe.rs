@@ -11,7 +11,7 @@ use super::table::Table;
 use super::view::{Teller, View};
 use super::{Exit, escape, get, health, out};
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::event::{Event, Severity};
+use crate::domain::event::Event;
 use crate::domain::status::{InstanceStatus, TaskStatus, Truth};
 use crate::domain::time::Timestamp;
 use crate::manifest::render;
@@ -181,11 +181,8 @@ fn events(events: &[Event], now: Timestamp) -> String {
     }
     let mut table = Table::of(&["AGE", "TYPE", "REASON", "MESSAGE"]);
     for event in events {
-        let severity = match event.severity {
-            Severity::Normal => "Normal",
-            Severity::Warning => "Warning",
-        };
-        table.row([&*age(now.since(event.at)), severity, &event.reason, &event.message]);
+        let (age, severity) = (age(now.since(event.at)), event.severity.to_string());
+        table.row([&*age, &severity, &event.reason, &event.message]);
     }
     table.text("  ")
 }

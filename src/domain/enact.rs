@@ -2,16 +2,17 @@
 
 use super::event::Note;
 use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
-use super::instance::{EndReason, Instance, InstanceId, Seat, State};
+use super::instance::{EndReason, IllegalMove, Instance, InstanceId, Seat, State};
 use super::plan::{Plan, Planned, Reason, Step};
 use super::record::{REVISIONS_KEPT, Record, Refusal, Revision};
 use super::settle::end;
 use super::time::Now;
 
-/// Writes `plan` into the record. `mint` gives each new instance its UUID.
+/// Writes `plan` into the record. `mint` gives each new instance its UUID. A step that would move an
+/// instance as the table of states does not allow is refused: it is no longer in the plan, and told.
 pub fn enact(
     record: &mut Record,
-    plan: &Plan,
+    plan: &mut Plan,
     mut mint: impl FnMut() -> InstanceId,
     now: Now,
 ) -> Vec<Note> {
@@ -46,10 +47,16 @@ pub fn enact(
             instance.proven = true;
         }
     }
-    for planned in &plan.steps {
-        notes.extend(note_of(planned));
-        write_down(record, planned, &mut mint, now);
-    }
+    plan.steps.retain(|planned| match write_down(record, planned, &mut mint, now) {
+        Ok(()) => {
+            notes.extend(note_of(planned));
+            true
+        }
+        Err(refused) => {
+            notes.push(Note::refused(planned.seat, refused));
+            false
+        }
+    });
     notes
 }
 
@@ -103,7 +110,7 @@ fn write_down(
     planned: &Planned,
     mint: &mut impl FnMut() -> InstanceId,
     now: Now,
-) {
+) -> Result<(), IllegalMove> {
     let seat = planned.seat;
     match &planned.step {
         Step::Begin { revision, failures } => {
@@ -116,12 +123,12 @@ fn write_down(
         }
         Step::Cancel => {
             if let Some(instance) = record.instances.get_mut(&seat) {
+                end(instance, EndReason::Cancelled, String::new(), now)?;
                 instance.stopping = Some(planned.reason.to_string());
-                end(instance, EndReason::Cancelled, String::new(), now);
             }
         }
         Step::Start(_) => {
-            schedule(record, seat, now);
+            schedule(record, seat, now)?;
             if let Some(instance) = record.instances.get_mut(&seat) {
                 instance.start_sent = true;
             }
@@ -133,17 +140,17 @@ fn write_down(
                 instance.stopping.get_or_insert(planned.reason.to_string());
             }
         }
-        Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now),
+        Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now)?,
         Step::Unpause(_) | Step::Rename(_) | Step::Update(..) | Step::Connect(_) => {}
     }
+    Ok(())
 }
 
-fn schedule(record: &mut Record, seat: Seat, now: Now) {
-    if let Some(instance) = record.instances.get_mut(&seat)
-        && instance.state == State::Pending
-    {
-        let moved = instance.become_state(State::Scheduled, now.mono);
-        debug_assert!(moved.is_ok(), "{moved:?}");
+/// The steps of an instance begin, or one more of them does.
+fn schedule(record: &mut Record, seat: Seat, now: Now) -> Result<(), IllegalMove> {
+    match record.instances.get_mut(&seat) {
+        Some(instance) => instance.become_state(State::Scheduled, now.mono),
+        None => Ok(()),
     }
 }
 
@@ -186,5 +193,38 @@ fn note_of(planned: &Planned) -> Option<Note> {
             Some(Note::normal(seat, "Updated", format!("update of {seat}: {reason}")))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decide::tests::play::{Behaviour, Play, job, secs};
+    use crate::domain::event::Severity;
+    use crate::domain::task::RestartPolicy::OnFailure;
+
+    #[test]
+    fn an_illegal_move_must_be_refused_and_told_and_its_step_not_begun() {
+        let mut play = Play::of(&job("mig", "app:1", OnFailure));
+        play.engine.behaviours.insert("app:1".into(), Behaviour::Exits { after: secs(1), code: 0 });
+        play.run();
+        let now = play.engine.time();
+        let record = &mut play.only().record;
+        let (seat, it) = record.instances.first_key_value().unwrap();
+        let (seat, id) = (*seat, it.container.clone().unwrap());
+        for step in [Step::Cancel, Step::Create, Step::Start(id)] {
+            let before = record.clone();
+            let mut plan = Plan::default();
+            plan.step(seat, step, Reason::Wanted);
+            let notes = enact(record, &mut plan, || unreachable!(), now);
+            assert_eq!(*record, before);
+            assert!(plan.steps.is_empty(), "{plan}");
+            let [note] = notes.try_into().unwrap();
+            assert_eq!(
+                (note.severity, note.reason, note.seat),
+                (Severity::Error, "IllegalMove", Some(seat))
+            );
+            assert!(note.message.contains("can't go from Completed to"), "{}", note.message);
+        }
     }
 }

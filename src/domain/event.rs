@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::instance::{InstanceId, Seat, Uid};
+use super::instance::{IllegalMove, InstanceId, Seat, Uid};
 use super::name::TaskName;
 use super::time::Timestamp;
 
@@ -59,6 +59,13 @@ impl Note {
     pub fn warning(seat: impl Into<Option<Seat>>, reason: &'static str, message: String) -> Self {
         Self { severity: Severity::Warning, seat: seat.into(), reason, message }
     }
+
+    /// A move that the table of states does not allow, and that was refused.
+    #[must_use]
+    pub fn refused(seat: Seat, refused: IllegalMove) -> Self {
+        let message = format!("instance {seat} stays as it is: {refused}; a bug of evenkeel");
+        Self { severity: Severity::Error, seat: Some(seat), reason: "IllegalMove", message }
+    }
 }
 
 /// Whether somebody should look.
@@ -68,6 +75,8 @@ pub enum Severity {
     Normal,
     /// Somebody should look.
     Warning,
+    /// A bug of evenkeel.
+    Error,
 }
 
 impl fmt::Display for Severity {
@@ -75,6 +84,7 @@ impl fmt::Display for Severity {
         f.pad(match self {
             Self::Normal => "Normal",
             Self::Warning => "Warning",
+            Self::Error => "Error",
         })
     }
 }

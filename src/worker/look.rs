@@ -156,10 +156,10 @@ impl<R: Runtime> Worker<R> {
         notes.extend(settle::adopt(&mut record, strays, &self.engine, now));
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
-        let plan = decide(&self.world(&record, seen, now));
+        let mut plan = decide(&self.world(&record, seen, now));
         notes.extend(self.blocked(name, &plan));
         self.keep_pace(name, &plan, now);
-        notes.extend(enact(&mut record, &plan, || InstanceId(Uuid::now_v7()), now));
+        notes.extend(enact(&mut record, &mut plan, || InstanceId(Uuid::now_v7()), now));
         let mut changes = changes::between(before.as_ref(), &record);
         changes.extend(self.mail.get(name).into_iter().flatten().filter_map(kept_log));
         if plan.vanished {

@@ -29,7 +29,7 @@ mod steps;
 
 pub use clock::Clock;
 pub use lock::{Lock, LockError};
-pub use report::EVENT_TARGET;
+pub use report::{EVENT_TARGET, tell};
 pub use start::{APPROVED_SOURCES, Start};
 pub use steps::Setting;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Worker;
 use crate::domain::desired::{Presence, Validity};
@@ -22,12 +22,13 @@ use crate::runtime::Runtime;
 pub const EVENT_TARGET: &str = "evenkeel::event";
 
 /// Tells of one thing that was done or found.
-pub(super) fn tell(event: &Event) {
+pub fn tell(event: &Event) {
     let Event { severity, reason, message, .. } = event;
     let task = event.task.as_ref().map(ToString::to_string).unwrap_or_default();
     match severity {
         Severity::Normal => info!(target: EVENT_TARGET, task, reason, "{message}"),
         Severity::Warning => warn!(target: EVENT_TARGET, task, reason, "{message}"),
+        Severity::Error => error!(target: EVENT_TARGET, task, reason, "{message}"),
     }
 }
 

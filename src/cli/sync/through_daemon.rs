@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tracing::{info, warn};
 
 use super::outcome::Outcome;
 use crate::api::Numbered;
 use crate::api::client::{Client, ClientError};
 use crate::cli::Exit;
-use crate::domain::event::Severity;
 use crate::domain::name::TaskName;
 use crate::domain::source::{Document, FileState, Place, Snapshot};
 use crate::domain::status::TaskStatus;
 use crate::domain::task::Task;
-use crate::worker::EVENT_TARGET;
 use crate::worker::command::Overview;
+use crate::worker::tell;
 
 /// How often the daemon is asked.
 const ASK_EVERY: Duration = Duration::from_millis(300);
@@ -65,12 +63,7 @@ async fn show_news(client: &Client, shown: i64) -> Result<i64, ClientError> {
     let events = client.events(None, EVENTS).await?;
     let last = events.last().map_or(shown, |event| event.seq);
     for Numbered { event, .. } in events.into_iter().filter(|event| event.seq > shown) {
-        let task = event.task.as_ref().map(ToString::to_string).unwrap_or_default();
-        let (reason, message) = (event.reason, event.message);
-        match event.severity {
-            Severity::Normal => info!(target: EVENT_TARGET, task, reason, "{message}"),
-            Severity::Warning => warn!(target: EVENT_TARGET, task, reason, "{message}"),
-        }
+        tell(&event);
     }
     Ok(last)
 }

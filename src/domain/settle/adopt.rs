@@ -28,9 +28,10 @@ pub fn adopt(
     }
     let mut taken = Vec::new();
     for (identity, container) in found {
-        if let Some(note) = take(record, &identity, &container, engine, now) {
+        let told = take(record, &identity, &container, engine, now);
+        if !told.is_empty() {
             taken.push(identity.seat);
-            notes.push(note);
+            notes.extend(told);
         }
     }
     taken.sort();
@@ -71,16 +72,16 @@ fn take(
     container: &Container,
     engine: &Engine,
     now: Now,
-) -> Option<Note> {
+) -> Vec<Note> {
     let seat = identity.seat;
     if let Some(known) = record.instances.get_mut(&seat) {
         if known.id == identity.instance && known.container.is_none() {
             // Of one that has ended meanwhile, the container is cleared away.
             known.container = Some(container.id.clone());
-            return None;
+            return Vec::new();
         }
         if known.container.is_some() {
-            return None;
+            return Vec::new();
         }
     }
     // What can't be told yet is taken as running: its slot is not free, and nothing is done to it
@@ -106,10 +107,12 @@ fn take(
         because: "it was found there".to_owned(),
         ..Instance::pending(identity.instance, of, seat, now)
     };
+    let mut notes = Vec::new();
     if let Some(details) = &container.details {
         instance.started_at = details.started_at;
         if container.status == Status::Exited {
-            finish(&mut instance, details, engine, now);
+            let refused = finish(&mut instance, details, engine, now).err();
+            notes.extend(refused.map(|refused| Note::refused(seat, refused)));
         }
     }
     let found = match &container.status {
@@ -121,7 +124,8 @@ fn take(
     };
     let message = format!("instance {seat} was taken over as it was found: {found}");
     record.instances.insert(seat, instance);
-    Some(Note::normal(seat, "Adopted", message))
+    notes.push(Note::normal(seat, "Adopted", message));
+    notes
 }
 
 /// The revision that a container was made from, written down if it is not known.

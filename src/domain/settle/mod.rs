@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::container::{Container, Details, Status};
 use super::event::Note;
-use super::instance::{EndReason, Instance, Seat, State};
+use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
 use super::record::Record;
 use super::time::{Now, Timestamp};
 use super::world::{Engine, Seen};
@@ -31,11 +31,12 @@ pub fn settle(
     let mut notes = Vec::new();
     for (seat, instance) in &mut record.instances {
         let before = instance.state;
-        match seen.get(seat) {
+        let settled = match seen.get(seat) {
             Some(Seen::Present(container)) => observe(instance, container, engine, now),
             Some(Seen::Absent) => miss(instance, now),
-            Some(Seen::Unknown) | None => {}
-        }
+            Some(Seen::Unknown) | None => Ok(()),
+        };
+        notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
             notes.push(moved(instance));
         }
@@ -43,13 +44,18 @@ pub fn settle(
     notes
 }
 
-fn observe(instance: &mut Instance, container: &Container, engine: &Engine, now: Now) {
+fn observe(
+    instance: &mut Instance,
+    container: &Container,
+    engine: &Engine,
+    now: Now,
+) -> Result<(), IllegalMove> {
     if !matches!(instance.state, State::Scheduled | State::Running) {
-        return;
+        return Ok(());
     }
     match &container.status {
         Status::Running | Status::Paused => {
-            advance(instance, State::Running, now);
+            instance.become_state(State::Running, now.mono)?;
             instance.seen_under = engine.started_at;
             if let Some(details) = &container.details {
                 instance.started_at = details.started_at;
@@ -62,21 +68,27 @@ fn observe(instance: &mut Instance, container: &Container, engine: &Engine, now:
                 && !details.error.is_empty()
             {
                 instance.exit_code = Some(details.exit_code);
-                end(instance, EndReason::StartError, details.error.clone(), now);
+                end(instance, EndReason::StartError, details.error.clone(), now)?;
             }
         }
         Status::Exited => {
             if let Some(details) = &container.details {
-                finish(instance, details, engine, now);
+                finish(instance, details, engine, now)?;
             }
         }
         Status::Removing | Status::Other(_) => {}
     }
+    Ok(())
 }
 
 /// Walks an instance whose process has ended to its last state.
-fn finish(instance: &mut Instance, details: &Details, engine: &Engine, now: Now) {
-    advance(instance, State::Running, now);
+fn finish(
+    instance: &mut Instance,
+    details: &Details,
+    engine: &Engine,
+    now: Now,
+) -> Result<(), IllegalMove> {
+    instance.become_state(State::Running, now.mono)?;
     instance.started_at = details.started_at;
     instance.finished_at = details.finished_at.filter(|end| Some(*end) >= details.started_at);
     instance.exit_code = Some(details.exit_code);
@@ -91,7 +103,7 @@ fn finish(instance: &mut Instance, details: &Details, engine: &Engine, now: Now)
     } else {
         EndReason::Error
     };
-    end(instance, reason, details.error.clone(), now);
+    end(instance, reason, details.error.clone(), now)
 }
 
 /// Whether an end that is first seen now came with an end of the engine.
@@ -113,23 +125,32 @@ fn near(one: Timestamp, other: Timestamp) -> bool {
 }
 
 /// The engine says that there is no such container.
-fn miss(instance: &mut Instance, now: Now) {
+fn miss(instance: &mut Instance, now: Now) -> Result<(), IllegalMove> {
     let message = || "its container is gone, and it was not removed by evenkeel".to_owned();
     match (instance.state, &instance.container, &instance.stopping) {
         (State::Scheduled, Some(_), Some(_)) => {
-            end(instance, EndReason::Cancelled, String::new(), now);
+            end(instance, EndReason::Cancelled, String::new(), now)
         }
         (State::Running, _, Some(_)) => end(instance, EndReason::Stopped, String::new(), now),
         (State::Scheduled, Some(_), None) | (State::Running, _, None) => {
-            end(instance, EndReason::Lost, message(), now);
+            end(instance, EndReason::Lost, message(), now)
         }
         (State::Scheduled, None, _) | (State::Pending | State::Completed | State::Failed, _, _) => {
+            Ok(())
         }
     }
 }
 
 /// Ends an instance; which of the two last states it is follows from the reason.
-pub(super) fn end(instance: &mut Instance, reason: EndReason, message: String, now: Now) {
+///
+/// # Errors
+/// If it can't end from the state it is in; the instance is unchanged then.
+pub(super) fn end(
+    instance: &mut Instance,
+    reason: EndReason,
+    message: String,
+    now: Now,
+) -> Result<(), IllegalMove> {
     let state = match reason {
         EndReason::Exited | EndReason::Stopped => State::Completed,
         EndReason::Error
@@ -139,19 +160,11 @@ pub(super) fn end(instance: &mut Instance, reason: EndReason, message: String, n
         | EndReason::Disrupted
         | EndReason::Cancelled => State::Failed,
     };
-    advance(instance, state, now);
-    if instance.state == state {
-        instance.reason = Some(reason);
-        instance.message = (!message.is_empty()).then_some(message);
-        instance.finished_at = instance.finished_at.or(Some(now.wall));
-    }
-}
-
-/// Moves an instance where the table allows it. Where not, it stays: the callers here have looked
-/// at its state before.
-fn advance(instance: &mut Instance, to: State, now: Now) {
-    let moved = instance.become_state(to, now.mono);
-    debug_assert!(moved.is_ok(), "{moved:?}");
+    instance.become_state(state, now.mono)?;
+    instance.reason = Some(reason);
+    instance.message = (!message.is_empty()).then_some(message);
+    instance.finished_at = instance.finished_at.or(Some(now.wall));
+    Ok(())
 }
 
 /// What is told of an instance that has moved.

@@ -132,8 +132,10 @@ fn start_error(
             } else {
                 EndReason::StartError
             };
-            end(instance, reason, rejection.message.clone(), now);
-            vec![moved(instance)]
+            match end(instance, reason, rejection.message.clone(), now) {
+                Ok(()) => vec![moved(instance)],
+                Err(refused) => vec![Note::refused(seat, refused)],
+            }
         }
         Some(_) | None => Vec::new(),
     }

@@ -14,6 +14,7 @@ use crate::domain::decide::decide;
 use crate::domain::decide::target::{self, Choice};
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
+use crate::domain::event::Severity;
 use crate::domain::exclusive;
 use crate::domain::instance::{InstanceId, Seat};
 use crate::domain::name::TaskName;
@@ -73,7 +74,7 @@ impl Play {
         };
         let plan = decide(&world);
         self.promises.plan(&world, &plan);
-        self.act(name, &plan);
+        let plan = self.act(name, plan);
         self.promises.hold(&self.engine, &self.maker.worker);
         plan
     }
@@ -122,7 +123,7 @@ impl Play {
         (rivals, writers)
     }
 
-    fn act(&mut self, name: &TaskName, plan: &Plan) {
+    fn act(&mut self, name: &TaskName, mut plan: Plan) -> Plan {
         let now = self.engine.time();
         let minted = &mut self.minted;
         let mint = || {
@@ -130,7 +131,9 @@ impl Play {
             InstanceId(Uuid::from_u128(*minted))
         };
         let actor = self.actors.get_mut(name).expect("a task that is known");
-        self.notes.extend(enact(&mut actor.record, plan, mint, now));
+        self.notes.extend(enact(&mut actor.record, &mut plan, mint, now));
+        let bug = self.notes.iter().find(|note| note.severity == Severity::Error);
+        assert!(bug.is_none(), "{bug:?}");
         actor.plan = plan.clone();
         let second = now.mono.0.as_secs();
         let prefix = if self.actors.len() > 1 { format!("{} ", name.name) } else { String::new() };
@@ -146,7 +149,7 @@ impl Play {
         if plan.vanished {
             self.log.push(format!("{second}s {prefix}vanished"));
             self.actors.remove(name);
-            return;
+            return plan;
         }
         if let Some(pull) = &plan.pull {
             let outcome = self.engine.pull(pull.image.as_str());
@@ -162,6 +165,7 @@ impl Play {
                 actor.reports.push((planned.seat, report));
             }
         }
+        plan
     }
 
     /// Does a step on the engine.
