@@ -6,6 +6,7 @@
 
 mod advance;
 mod clear;
+pub(super) mod give_up;
 pub(super) mod job;
 mod retire;
 pub(super) mod service;

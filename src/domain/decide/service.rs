@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::advance::{advance, is_up};
+use super::give_up::given_up;
 use super::retire::retire;
 use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
@@ -181,7 +182,7 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
         return;
     }
     let failures = failures_after(target.task, last);
-    if target.task.backoff.limit.is_some_and(|limit| failures > limit) {
+    if given_up(target.task, last).is_some() {
         return;
     }
     begin_again(world, plan, (seat, revision, failures), why_again(last));

@@ -134,6 +134,12 @@ pub fn progress(
     failed("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
 }
 
+/// Whether there is something to go back to, should the rollout of `target` fail.
+pub fn goes_back(record: &Record, target: &Target) -> bool {
+    let is_rollout = target.refusal.is_none() && !target.revision.ready && !target.task.is_job();
+    is_rollout && last_ready(record, target.revision.number).is_some()
+}
+
 /// Whether the rollout of `target` has failed and there is something to go back to; if it still
 /// may, `plan` wakes for its deadline.
 pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {

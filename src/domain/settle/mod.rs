@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::container::{Container, Details, Status};
+use super::decide::give_up::gives_up;
 use super::event::Note;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
 use super::record::Record;
@@ -29,6 +30,7 @@ pub fn settle(
     now: Now,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
+    let mut moves = Vec::new();
     for (seat, instance) in &mut record.instances {
         let before = instance.state;
         let settled = match seen.get(seat) {
@@ -38,8 +40,11 @@ pub fn settle(
         };
         notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
-            notes.push(moved(instance));
+            moves.push(*seat);
         }
+    }
+    for seat in moves {
+        notes.extend(told(record, seat));
     }
     notes
 }
@@ -167,7 +172,15 @@ pub(super) fn end(
     Ok(())
 }
 
-/// What is told of an instance that has moved.
+/// What is told of an instance that has moved: that it has, and what comes of it if nothing does.
+fn told(record: &Record, seat: Seat) -> Vec<Note> {
+    let Some(instance) = record.instances.get(&seat) else { return Vec::new() };
+    let given_up = if instance.state.is_end() { gives_up(record, seat) } else { None };
+    let given_up = given_up.map(|why| Note::warning(seat, "GivenUp", why));
+    std::iter::once(moved(instance)).chain(given_up).collect()
+}
+
+/// How an instance has moved.
 fn moved(instance: &Instance) -> Note {
     let seat = instance.seat;
     let Some(reason) = instance.reason else {

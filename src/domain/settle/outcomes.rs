@@ -1,6 +1,6 @@
 //! What came of steps.
 
-use super::{end, moved};
+use super::{end, told};
 use crate::domain::event::Note;
 use crate::domain::instance::{ContainerId, EndReason, Seat, State};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -133,7 +133,7 @@ fn start_error(
                 EndReason::StartError
             };
             match end(instance, reason, rejection.message.clone(), now) {
-                Ok(()) => vec![moved(instance)],
+                Ok(()) => told(record, seat),
                 Err(refused) => vec![Note::refused(seat, refused)],
             }
         }

@@ -119,8 +119,9 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
         return is_not("RolledBack", message);
     }
     let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
-    if let Some(last) = facts.slots.iter().filter(|slot| slot.given_up).find_map(|it| it.ended) {
-        return is_not("Failed", last.told_end());
+    if let Some((last, why)) = facts.slots.iter().find_map(|it| it.ended.zip(it.given_up.as_ref()))
+    {
+        return is_not("Failed", format!("{}; {why}", last.told_end()));
     }
     match &facts.progress {
         Progress::Failed(failure) if failure.reason == "DeadlineExceeded" => {
@@ -154,7 +155,7 @@ fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
         return is_not("Stopped", "the task is suspended");
     }
     let is_fine = |slot: &&Slot| slot.ready || slot.verdict == Some(Verdict::Done);
-    let worst = facts.slots.iter().find(|slot| !is_fine(slot) && slot.given_up);
+    let worst = facts.slots.iter().find(|slot| !is_fine(slot) && slot.given_up.is_some());
     let Some(slot) = worst.or_else(|| facts.slots.iter().find(|slot| !is_fine(slot))) else {
         let is_over = facts.wanted > 0 && facts.slots.iter().all(|slot| !slot.ready);
         return if is_over {
@@ -194,14 +195,19 @@ fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, St
         EndReason::StartError => "StartError",
         EndReason::Lost => "Lost",
         EndReason::Disrupted => "Disrupted",
-        EndReason::Stopped if slot.given_up => "Stopped",
+        EndReason::Stopped if slot.given_up.is_some() => "Stopped",
         EndReason::Exited | EndReason::Error => {
             // The first may happen to anybody.
-            if slot.given_up || failures_after(task, last) > 1 { "CrashLoop" } else { "BackOff" }
+            if slot.given_up.is_some() || failures_after(task, last) > 1 {
+                "CrashLoop"
+            } else {
+                "BackOff"
+            }
         }
         EndReason::Stopped | EndReason::Cancelled => return None,
     };
-    Some((word, last.told_end()))
+    let given_up = slot.given_up.as_ref().map_or_else(String::new, |why| format!("; {why}"));
+    Some((word, format!("{}{given_up}", last.told_end())))
 }
 
 fn going_on(plan: &Plan) -> String {

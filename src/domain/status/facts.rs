@@ -1,8 +1,8 @@
 //! What phase and conditions are told from: each slot, and the rollout as a whole.
 
 use super::StatusInputs;
+use crate::domain::decide::give_up::given_up;
 use crate::domain::decide::job::{self, Verdict};
-use crate::domain::decide::service::failures_after;
 use crate::domain::decide::target::{self, Choice, Progress, Target};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{Instance, Seat, State};
@@ -38,8 +38,8 @@ pub struct Slot<'a> {
     pub ended: Option<&'a Instance>,
     /// The task is a job and this run of it is over: whether it is done.
     pub verdict: Option<Verdict>,
-    /// It is not tried again.
-    pub given_up: bool,
+    /// Why it is not tried again, if it is not.
+    pub given_up: Option<String>,
 }
 
 impl<'a> Facts<'a> {
@@ -89,7 +89,7 @@ fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'
     let ready = of_slot(record, slot).any(is_ready);
     let Some(target) = target else {
         // A rollout is about to begin: nothing is of its form yet.
-        return Slot { ready, live: None, ended: None, verdict: None, given_up: false };
+        return Slot { ready, live: None, ended: None, verdict: None, given_up: None };
     };
     let task = target.task;
     let of_form = |it: &&Instance| target.form.covers(&it.fingerprint);
@@ -97,15 +97,9 @@ fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'
     let ended = of_slot(record, slot).rev().filter(|it| it.state.is_end()).find(of_form);
     let over = ended.filter(|_| !of_slot(record, slot).any(Instance::is_live));
     let verdict = over.filter(|_| task.is_job()).map(|last| job::verdict(task, last));
-    let given_up = match verdict {
-        Some(verdict) => verdict == Verdict::Failed,
-        None => {
-            let limit = task.backoff.limit;
-            // What an earlier revision of the same form came to is no end of this one.
-            over.filter(|last| last.revision >= target.revision.number)
-                .is_some_and(|last| limit.is_some_and(|limit| failures_after(task, last) > limit))
-        }
-    };
+    // What an earlier revision of the same form came to is no end of this one, but for a job.
+    let counts = |last: &&Instance| task.is_job() || last.revision >= target.revision.number;
+    let given_up = over.filter(counts).and_then(|last| given_up(task, last));
     Slot { ready, live, ended, verdict, given_up }
 }
 

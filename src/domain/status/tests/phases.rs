@@ -137,8 +137,8 @@ fn a_limit_of_failures_must_be_failed() {
         Failed 0/1 ready, 0 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
         Converged=True Converged: nothing is to be done
-        Progressing=False Failed: 0.1 ended: Error, exit code 3
-        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 3
+        Progressing=False Failed: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest to run it again
+        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest to run it again
     "#]]
     .assert_eq(&told(&of(&play)));
 }
@@ -222,8 +222,8 @@ fn a_job_that_failed_must_be_failed() {
         Failed 0/1 ready, 0 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
         Converged=True Converged: nothing is to be done
-        Progressing=False Failed: 0.1 ended: Error, exit code 7
-        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 7
+        Progressing=False Failed: 0.1 ended: Error, exit code 7; given up: it runs at most once; change the manifest to run it again
+        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 7; given up: it runs at most once; change the manifest to run it again
     "#]]
     .assert_eq(&told(&of(&play)));
 }
@@ -240,8 +240,8 @@ fn a_job_that_was_stopped_must_be_failed() {
         Failed 0/1 ready, 0 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
         Converged=True Converged: nothing is to be done
-        Progressing=False Failed: 0.1 ended: Stopped, exit code 143
-        Ready=False Stopped: 0 of 1 ready: 0.1 ended: Stopped, exit code 143
+        Progressing=False Failed: 0.1 ended: Stopped, exit code 143; a run that was stopped was its run; change the manifest to run it again
+        Ready=False Stopped: 0 of 1 ready: 0.1 ended: Stopped, exit code 143; a run that was stopped was its run; change the manifest to run it again
     "#]]
     .assert_eq(&told(&of(&play)));
 }

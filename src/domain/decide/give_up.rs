@@ -1,0 +1,47 @@
+//! When a slot is not tried again, and how that is told.
+
+use super::job::{Verdict, verdict};
+use super::service::failures_after;
+use super::target::{self, Choice};
+use crate::domain::instance::{EndReason, Instance, Seat};
+use crate::domain::record::Record;
+use crate::domain::task::Task;
+
+/// Why a slot whose last instance of this form is `last` is not tried again until something changes,
+/// in a sentence; `None`: it is, or it is done.
+#[must_use]
+pub fn given_up(task: &Task, last: &Instance) -> Option<String> {
+    let failures = failures_after(task, last);
+    let limit = task.backoff.limit.filter(|limit| failures > *limit);
+    let is_over =
+        if task.is_job() { verdict(task, last) == Verdict::Failed } else { limit.is_some() };
+    let what = match (limit, last.reason) {
+        _ if !is_over => return None,
+        (_, Some(EndReason::Stopped)) => "a run that was stopped was its run".to_owned(),
+        (Some(limit), _) => {
+            let times = if failures == 1 { "once".into() } else { format!("{failures} times") };
+            format!("given up: failed {times}, limit {limit} reached")
+        }
+        (None, _) => "given up: it runs at most once".to_owned(),
+    };
+    Some(format!("{what}; change the manifest to run it again"))
+}
+
+/// Why the slot of an instance that has just ended by itself is not tried again, if it is not: told
+/// once, with its end.
+#[must_use]
+pub fn gives_up(record: &Record, seat: Seat) -> Option<String> {
+    let Choice::Use(target) = target::choose(record) else { return None };
+    let last = record.instances.get(&seat)?;
+    let is_wanted = last.uid == record.head.uid
+        && last.stopping.is_none()
+        && seat.slot < target.task.wanted_slots()
+        && last.revision >= target.revision.number
+        && target.form.covers(&last.fingerprint);
+    // It is gone back from instead.
+    if is_wanted && !target::goes_back(record, &target) {
+        given_up(target.task, last)
+    } else {
+        None
+    }
+}
