@@ -167,6 +167,7 @@ fn of_record(
         record,
         plan: &Plan::default(),
         presence: Presence::There,
+        going_down: false,
         validity: &Validity::Valid,
         held: None,
         source_unavailable: None,

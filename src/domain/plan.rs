@@ -171,6 +171,8 @@ pub enum Reason {
     Suspended,
     /// Its manifest is gone.
     Gone(Place),
+    /// Everything of this worker is to go.
+    Down,
     /// It belongs to a task of that name that was removed before.
     OfRemoved,
     /// Another instance has taken over.

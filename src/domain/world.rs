@@ -24,6 +24,8 @@ pub struct World<'a> {
     pub record: &'a Record,
     /// Whether there is a manifest.
     pub presence: Presence,
+    /// Everything of this worker is to go (`down`), whatever the files ask.
+    pub going_down: bool,
     /// What the engine says.
     pub engine: &'a Engine,
     /// What the engine said of each instance's container.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
-use super::{Worker, index, sightings};
+use super::{Goal, Worker, index, sightings};
 use crate::domain::container::{Container, Identity, network_name, volume_name};
 use crate::domain::decide::in_force;
 use crate::domain::desired::Presence;
@@ -85,6 +85,7 @@ impl<R: Runtime> Worker<R> {
             worker,
             record,
             presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
+            going_down: self.goal == Goal::Down,
             engine: &self.engine,
             seen,
             in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),

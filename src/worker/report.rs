@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{error, info, warn};
 
-use super::Worker;
+use super::{Goal, Worker};
 use crate::domain::desired::{Presence, Validity};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::event::{Event, Severity};
@@ -135,6 +135,7 @@ impl<R: Runtime> Worker<R> {
             record,
             plan,
             presence: wanted.map_or(Presence::Gone, |it| it.presence),
+            going_down: self.goal == Goal::Down,
             validity: wanted.map_or(&Validity::Valid, |it| &it.validity),
             held: held.as_deref(),
             source_unavailable: self.desired.unavailable.as_deref(),

@@ -57,7 +57,8 @@ fn gone(world: &World, plan: &mut Plan) {
     if record.head.task.is_pruned() {
         let place = &record.head.place;
         for instance in live(world) {
-            retire::retire(world, plan, instance, Reason::Gone(place.clone()));
+            let reason = if world.going_down { Reason::Down } else { Reason::Gone(place.clone()) };
+            retire::retire(world, plan, instance, reason);
         }
         clear::clear_all(world, plan);
         plan.vanished = record.instances.is_empty();

@@ -149,7 +149,8 @@ fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
         return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
     }
     if inputs.presence == Presence::Gone {
-        return is_not("Stopped", "its manifest is gone");
+        let down = "everything is taken down (evenkeel down)";
+        return is_not("Stopped", if inputs.going_down { down } else { "its manifest is gone" });
     }
     if task.suspend {
         return is_not("Stopped", "the task is suspended");

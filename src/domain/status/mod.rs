@@ -41,6 +41,8 @@ pub struct StatusInputs<'a> {
     pub plan: &'a Plan,
     /// Whether there is a manifest.
     pub presence: Presence,
+    /// Everything of this worker is to go (`down`).
+    pub going_down: bool,
     /// Whether the manifest that is there now was accepted.
     pub validity: &'a Validity,
     /// Why the removal of this task is held, if it is.

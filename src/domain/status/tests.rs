@@ -47,6 +47,7 @@ fn with(play: &Play, around: &Around, previous: Option<&TaskStatus>) -> TaskStat
         record: &actor.record,
         plan: &actor.plan,
         presence: actor.presence,
+        going_down: false,
         validity: &around.validity,
         held: around.held,
         source_unavailable: around.source,

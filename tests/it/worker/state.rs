@@ -1,8 +1,9 @@
 //! The state DB lost, old, full or gone; starts, stops and goals of a worker.
 
+use std::collections::BTreeSet;
 use std::fs;
 
-use evenkeel::db::{Db, Limits};
+use evenkeel::db::{Db, EventQuery, Limits};
 use evenkeel::domain::status::{ConditionType, Phase};
 use evenkeel::runtime::simulated::{Behaviour, Operation};
 use evenkeel::worker::{Ended, Goal};
@@ -306,6 +307,13 @@ async fn down_must_remove_all_but_volumes_and_end() {
         assert_eq!(host.engine.volumes(), ["evenkeel.default.default.data"]);
         let stored = Db::open(host.state.path()).await.unwrap();
         assert!(stored.stored.records.is_empty());
+        let query = EventQuery { limit: 1000, ..EventQuery::default() };
+        let events = stored.db.events(query).await.unwrap();
+        let stops = events.iter().filter(|(_, event)| event.reason == "Stopping");
+        let told: BTreeSet<&str> =
+            stops.map(|(_, it)| it.message.split_once(": ").unwrap().1).collect();
+        assert!(told.contains("everything is taken down (evenkeel down)"), "{told:?}");
+        assert!(!told.iter().any(|why| why.contains("manifest")), "{told:?}");
     }
 }
 

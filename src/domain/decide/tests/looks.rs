@@ -60,6 +60,7 @@ impl Play {
             worker: &self.maker.worker,
             record: &actor.record,
             presence: actor.presence,
+            going_down: false,
             engine: &known,
             seen,
             in_flight: actor.flights.iter().map(|(_, seat, _)| (*seat, "stop")).collect(),
