@@ -32,7 +32,7 @@ pub fn settle(
     let mut notes = Vec::new();
     let mut moves = Vec::new();
     for (seat, instance) in &mut record.instances {
-        let before = instance.state;
+        let (before, began) = (instance.state, instance.started_at);
         let settled = match seen.get(seat) {
             Some(Seen::Present(container)) => observe(instance, container, engine, now),
             Some(Seen::Absent) => miss(instance, now),
@@ -41,6 +41,8 @@ pub fn settle(
         notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
             moves.push(*seat);
+        } else if before == State::Running && is_another(began, instance.started_at) {
+            notes.push(restarted(instance, now));
         }
     }
     for seat in moves {
@@ -178,6 +180,20 @@ fn told(record: &Record, seat: Seat) -> Vec<Note> {
     let given_up = if instance.state.is_end() { gives_up(record, seat) } else { None };
     let given_up = given_up.map(|why| Note::warning(seat, "GivenUp", why));
     std::iter::once(moved(instance)).chain(given_up).collect()
+}
+
+/// Whether two times when a process began are known, and of two processes.
+fn is_another(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
+/// The process of a running instance is another one: its container was restarted, and nobody saw it
+/// end. It is kept, and has to stay up anew if it was not relied on yet.
+fn restarted(instance: &mut Instance, now: Now) -> Note {
+    instance.moved_at = now.mono;
+    let seat = instance.seat;
+    let message = format!("the container of {seat} was restarted by somebody else; it is kept");
+    Note::warning(seat, "RestartedByHand", message)
 }
 
 /// How an instance has moved.

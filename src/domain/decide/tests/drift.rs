@@ -104,6 +104,18 @@ fn an_ended_container_that_somebody_starts_must_be_stopped() {
 }
 
 #[test]
+fn a_container_restarted_by_hand_whose_end_nobody_saw_must_be_kept_and_told_of() {
+    let mut play = running();
+    play.engine.pass_to(play.engine.now + secs(60));
+    let anew = Some(play.engine.time().wall);
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().started_at = anew);
+    assert_eq!(play.run(), "");
+    let told: Vec<&str> = play.notes.iter().map(|note| note.reason).collect();
+    assert_eq!(told.iter().filter(|reason| **reason == "RestartedByHand").count(), 1, "{told:?}");
+    assert_eq!(play.only().record.instances.values().next().unwrap().started_at, anew);
+}
+
+#[test]
 fn a_container_of_unknown_status_must_be_waited_for() {
     let mut play = running();
     play.tamper("web.0.1", |it| it.status = Status::Other("dead".into()));
