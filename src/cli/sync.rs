@@ -22,23 +22,26 @@ use outcome::Outcome;
 pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let purpose = daemon::purpose(common, &args.make, Goal::Settled { deadline: args.timeout })?;
     let dir = purpose.setting.maker.source.clone();
-    let reader = daemon::reader(&dir, &purpose.setting.policy);
+    let client = Client::of(&daemon::state_dir(common)?);
+    let overview = client.find().await?;
+    if let Some(overview) = overview.as_ref().filter(|it| !daemon::is_same_dir(&it.source, &dir)) {
+        bail!(
+            "the daemon of worker {} keeps this host as {} says, not {dir}; \
+             for another directory use another --worker",
+            common.worker,
+            overview.source
+        );
+    }
+    // Under the name that the daemon knows it by: paths of the host are made with it.
+    let known_as = overview.as_ref().map_or(&dir, |overview| &overview.source);
+    let reader = daemon::reader(known_as, &purpose.setting.policy);
     let host_paths = watch::Sender::default();
-    let options = daemon::watching(&dir, &host_paths);
+    let options = daemon::watching(known_as, &host_paths);
     let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
     if let Snapshot::Unavailable { message } = &snapshot {
         bail!("{message}; nothing was changed");
     }
-    let client = Client::of(&daemon::state_dir(common)?);
-    let (outcome, is_kept) = if let Some(overview) = client.find().await? {
-        if !daemon::is_same_dir(&overview.source, &dir) {
-            bail!(
-                "the daemon of worker {} keeps this host as {} says, not {dir}; \
-                 for another directory use another --worker",
-                common.worker,
-                overview.source
-            );
-        }
+    let (outcome, is_kept) = if let Some(overview) = overview {
         out::say(&format!("a daemon (pid {}) does it; waiting for it", overview.pid));
         (through_daemon::wait(&client, &snapshot, args.timeout).await?, true)
     } else {
