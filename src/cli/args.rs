@@ -85,6 +85,7 @@ pub struct Common {
         env = "EVENKEEL_LOG",
         default_value = "info",
         value_name = "FILTER",
+        value_parser = super::log::checked,
         help_heading = "Common options"
     )]
     pub log: String,

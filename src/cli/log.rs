@@ -12,6 +12,25 @@ use tracing_subscriber::util::SubscriberInitExt;
 use super::args::{Args, LogFormat};
 use lines::{Lines, Manner};
 
+/// Takes a filter of the log as it is if it means something.
+///
+/// # Errors
+/// A sentence, if a part of it is neither a level nor `TARGET=LEVEL`. A word alone that is no level
+/// would be taken for the name of a module, and silence the log.
+pub fn checked(filter: &str) -> Result<String, String> {
+    let is_meant = |part: &str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    match filter.split(',').map(str::trim).find(|part| !part.is_empty() && !is_meant(part)) {
+        Some(part) => Err(format!(
+            "{part:?} is no level; write error, warn, info, debug, trace or off, or a filter such \
+             as evenkeel=debug"
+        )),
+        None => match EnvFilter::builder().parse(filter) {
+            Ok(_) => Ok(filter.to_owned()),
+            Err(error) => Err(format!("{error}; write a filter such as evenkeel=debug,info")),
+        },
+    }
+}
+
 /// Starts the log.
 pub fn start(args: &Args) {
     let filter = EnvFilter::builder()

@@ -138,6 +138,19 @@ fn what_makes_no_sense_must_end_with_64() {
 }
 
 #[test]
+fn a_filter_of_the_log_must_mean_something() {
+    let shell = Shell::new();
+    shell.write("tasks/web.yaml", WEB);
+    for bad in ["bogus", "info,bogus", "evenkeel=loud", "evenkeel=debug=info"] {
+        let ran = shell.run(&["validate", "tasks", "--log", bad]).exits(64);
+        assert!(ran.stderr.contains("evenkeel=debug"), "{bad}: {}", ran.stderr);
+    }
+    for good in ["debug", "WARN", "off", "info,evenkeel::watch=trace", "evenkeel=debug, warn"] {
+        shell.run(&["validate", "tasks", "--log", good]).exits(0);
+    }
+}
+
+#[test]
 fn the_version_must_be_told_without_anybody_else() {
     let shell = Shell::new();
     let own = format!("evenkeel {}\n", env!("CARGO_PKG_VERSION"));
