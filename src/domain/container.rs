@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fingerprint::Fingerprint;
 use super::instance::{ContainerId, InstanceId, Seat, Uid};
 use super::name::{Label, TaskName, WorkerName};
-use super::template::{Limits, Template};
+use super::template::{Limits, Reserved, Template};
 use super::time::Timestamp;
 
 /// Names of the labels on what we make.
@@ -214,6 +214,8 @@ pub struct Details {
     pub error: String,
     /// Its limits as the engine has them.
     pub limits: Limits,
+    /// What the engine keeps for it.
+    pub reserved: Reserved,
     /// The networks it is on, by name.
     pub networks: BTreeSet<String>,
     /// Where its ports are published: `80/tcp` to `0.0.0.0:8080`.

@@ -101,7 +101,7 @@ pub enum Step {
     Unpause(ContainerId),
     /// Give it its name back.
     Rename(ContainerId),
-    /// Change its limits.
+    /// Change its limits and what is kept for it.
     Update(ContainerId, Resources),
     /// Put it back on its network.
     Connect(ContainerId),

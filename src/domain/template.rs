@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Label;
 
-/// All that forces a new container when it changes, and the limits that are changed in place.
+/// All that forces a new container when it changes, and the resources that are changed in place.
 ///
 /// `None` and empty lists mean "as the image says".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,6 +237,32 @@ pub struct Requests {
     pub nano_cpus: Option<u64>,
     /// Bytes that are kept for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+}
+
+/// The engine's weight for one processor, and its least.
+const SHARES_PER_CPU: u128 = 1024;
+const SHARES_MIN: u64 = 2;
+const NANO: u128 = 1_000_000_000;
+
+impl Requests {
+    /// What is kept for it, in the engine's measures.
+    #[must_use]
+    pub fn reserved(self) -> Reserved {
+        let shares = |nano_cpus: u64| {
+            let shares = u128::from(nano_cpus) * SHARES_PER_CPU / NANO;
+            u64::try_from(shares).unwrap_or(u64::MAX).max(SHARES_MIN)
+        };
+        Reserved { cpu_shares: self.nano_cpus.map(shares), memory: self.memory }
+    }
+}
+
+/// What is kept for a container, in the engine's measures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// The weight of its processes: 1024 for each processor that it requests, 2 at least.
+    pub cpu_shares: Option<u64>,
+    /// Bytes.
     pub memory: Option<u64>,
 }
 

@@ -48,7 +48,7 @@ pub enum Call {
     Unpause(ContainerId),
     /// Give it its name back.
     Rename(ContainerId, String),
-    /// Change its limits.
+    /// Change its limits and what is kept for it.
     Update(ContainerId, Resources),
     /// Put it back on its network.
     Connect(ContainerId, NetworkAttachment),

@@ -17,8 +17,8 @@ use evenkeel::domain::name::{Label, TaskName, WorkerName};
 use evenkeel::domain::outcome::{Cause, Outcome, Retry};
 use evenkeel::domain::subnet::Subnet;
 use evenkeel::domain::template::{
-    HostPort, ImageRef, Limits, Logging, Mount, MountSource, Port, Protocol, PullPolicy, Resources,
-    SecurityContext, Template,
+    HostPort, ImageRef, Limits, Logging, Mount, MountSource, Port, Protocol, PullPolicy, Requests,
+    Resources, SecurityContext, Template,
 };
 use evenkeel::runtime::{EngineEvent, LogQuery, Runtime};
 use futures_util::StreamExt;
@@ -90,7 +90,7 @@ macro_rules! obligations {
             a_volume_of_a_stranger_is_not_ours
             a_container_is_renamed_but_not_over_another
             a_paused_container_goes_on_or_is_stopped
-            limits_change_in_place
+            limits_and_requests_change_in_place
             a_running_container_is_not_removed
             events_wake_who_listens
             a_log_is_read_to_its_end
@@ -574,27 +574,42 @@ pub async fn a_paused_container_goes_on_or_is_stopped(bench: &impl Bench) {
     assert_eq!(inspect(bench, &id).await.status, Status::Exited);
 }
 
-pub async fn limits_change_in_place(bench: &impl Bench) {
+pub async fn limits_and_requests_change_in_place(bench: &impl Bench) {
     let engine = bench.engine();
     let mut spec = spec(bench, Program::Runs, 1).await;
     let limits = Limits { nano_cpus: Some(500_000_000), memory: Some(32 << 20), pids: Some(20) };
-    spec.template.resources.limits = limits;
+    let requests = Requests { nano_cpus: Some(250_000_001), memory: Some(16 << 20) };
+    spec.template.resources = Resources { limits, requests };
     let id = done(engine.create(&spec).await);
-    assert_eq!(details(bench, &id).await.limits, limits);
+    let seen = details(bench, &id).await;
+    assert_eq!((seen.limits, seen.reserved), (limits, requests.reserved()));
     done(engine.start(&id).await);
     let more = Limits { nano_cpus: None, memory: Some(64 << 20), pids: Some(30) };
-    let resources = Resources { limits: more, ..Resources::default() };
+    let weight = Requests { nano_cpus: Some(1_500_000_000), memory: None };
+    let resources = Resources { limits: more, requests: weight };
     for _ in 0..2 {
         done(engine.update(&id, &resources).await);
     }
     done(engine.update(&id, &Resources::default()).await);
     let expected = Limits { nano_cpus: limits.nano_cpus, ..more };
-    assert_eq!(details(bench, &id).await.limits, expected);
+    let kept = Requests { memory: requests.memory, ..weight };
+    let seen = details(bench, &id).await;
+    assert_eq!((seen.limits, seen.reserved), (expected, kept.reserved()));
+    let more = Requests { nano_cpus: None, memory: Some(24 << 20) };
+    done(engine.update(&id, &Resources { requests: more, ..Resources::default() }).await);
+    let kept = Requests { memory: more.memory, ..weight };
+    let seen = details(bench, &id).await;
+    assert_eq!((seen.limits, seen.reserved), (expected, kept.reserved()));
     assert_eq!(inspect(bench, &id).await.status, Status::Running);
 
     let limits = Limits { memory: Some(4096), ..Limits::default() };
-    let resources = Resources { limits, ..Resources::default() };
-    assert_eq!(refused(engine.update(&id, &resources).await), (Cause::Invalid, Retry::Never));
+    let requests = Requests { memory: Some(4096), ..Requests::default() };
+    for few in [
+        Resources { limits, ..Resources::default() },
+        Resources { requests, ..Resources::default() },
+    ] {
+        assert_eq!(refused(engine.update(&id, &few).await), (Cause::Invalid, Retry::Never));
+    }
 }
 
 pub async fn a_running_container_is_not_removed(bench: &impl Bench) {

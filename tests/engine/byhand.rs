@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::bench::{IMAGE, docker};
 use crate::house::{House, Seen, service};
 
-const LIMITED: &str = "resources:\n  limits:\n    memory: 32Mi";
+const BOUNDED: &str =
+    "resources:\n  limits:\n    memory: 32Mi\n  requests:\n    cpu: 250m\n    memory: 16Mi";
 
 #[test]
 fn what_people_do_to_a_container_by_hand_is_mended() {
     let Some(house) = House::open() else { return };
-    house.save("web.yaml", &service("web", "1", LIMITED));
+    house.save("web.yaml", &service("web", "1", BOUNDED));
     let first = house.wait_up("web");
     let network = format!("evenkeel.{}.default", house.worker());
 
@@ -22,17 +23,37 @@ fn what_people_do_to_a_container_by_hand_is_mended() {
     house.wait_said(0, "it was paused");
     docker(["rename", &first.id, &format!("{}-by-hand", house.worker())]);
     docker(["network", "disconnect", &network, &first.id]);
-    docker(["update", "--memory", "64m", "--memory-swap", "64m", &first.id]);
+    docker([
+        "update",
+        "--memory",
+        "64m",
+        "--memory-swap",
+        "64m",
+        "--cpu-shares",
+        "2048",
+        &first.id,
+    ]);
     let mended = house.wait("it is as it was", || {
         let seen = house.inspect(&first.id)?;
         let at_home = seen.all["NetworkSettings"]["Networks"][&network].is_object();
-        let limited = seen.all["HostConfig"]["Memory"] == 32 << 20;
-        (seen.status == "running" && seen.name == first.name && at_home && limited).then_some(seen)
+        let is = |key: &str, value: u64| seen.all["HostConfig"][key] == value;
+        let bounded = is("Memory", 32 << 20) && is("CpuShares", 256);
+        (seen.status == "running" && seen.name == first.name && at_home && bounded).then_some(seen)
     });
     assert_eq!(mended.started_at, first.started_at);
     let aliases = &mended.all["NetworkSettings"]["Networks"][&network]["Aliases"];
     let aliases: Vec<&str> = aliases.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(aliases.contains(&"web") && aliases.contains(&"0.web"), "{aliases:?}");
+
+    // So is what its manifest asks for anew.
+    house.save("web.yaml", &service("web", "1", &BOUNDED.replace("250m", "500m")));
+    house.wait("it weighs more", || {
+        let seen = house.inspect(&first.id)?;
+        let host = &seen.all["HostConfig"];
+        let kept = host["CpuShares"] == 512 && host["MemoryReservation"] == 16 << 20;
+        (seen.is_live() && kept).then_some(())
+    });
+    house.save("web.yaml", &service("web", "1", BOUNDED));
 
     // What ends the process gives another one.
     let mut last = first;

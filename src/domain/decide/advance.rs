@@ -309,7 +309,7 @@ fn drift(
     if !template.host_network && !details.networks.contains(&network) {
         return Some((Step::Connect(id()), format!("it was cut off from network {network}")));
     }
-    let differing = target::limits(world, target, instance);
+    let differing = target::resources(world, target, instance);
     let told = |change: &FieldChange| {
         let none = || "none".to_owned();
         let (is, wanted) = (change.from.clone(), change.to.clone());

@@ -250,7 +250,7 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     };
     let mut changes = super::changes(&made_from.task, target.task);
     if changes.is_empty() {
-        changes = target::limits(world, target, old);
+        changes = target::resources(world, target, old);
     }
     if changes.is_empty() { Reason::Resumed } else { Reason::Changed(changes) }
 }

@@ -171,30 +171,36 @@ pub fn is_own_end(instance: &Instance) -> bool {
 pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
     instance.uid == world.record.head.uid
         && target.form.covers(&instance.fingerprint)
-        && !loses_limit(world, target, instance)
+        && !loses_resource(world, target, instance)
 }
 
-/// Whether its container has a limit that is to be none: the engine can't take one away.
-fn loses_limit(world: &World, target: &Target, instance: &Instance) -> bool {
-    limits(world, target, instance).iter().any(|change| change.to.is_none())
+/// Whether its container has a limit or a request that is to be none: the engine can't take one
+/// away.
+fn loses_resource(world: &World, target: &Target, instance: &Instance) -> bool {
+    resources(world, target, instance).iter().any(|change| change.to.is_none())
 }
 
-/// The limits of an instance's container that are not as they are to be; none while they are not
-/// known.
-pub fn limits(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChange> {
+/// The limits and requests of an instance's container that are not as they are to be; none while
+/// they are not known.
+pub fn resources(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChange> {
     let details = world.container(instance.seat).and_then(|container| container.details.as_ref());
-    let Some(has) = details.map(|details| details.limits) else { return Vec::new() };
-    let wanted = target.task.template.resources.limits;
+    let Some((has, keeps)) = details.map(|details| (details.limits, details.reserved)) else {
+        return Vec::new();
+    };
+    let wanted = target.task.template.resources;
+    let (limits, reserved) = (wanted.limits, wanted.requests.reserved());
     let text = |number: Option<u64>| number.map(|number| number.to_string());
     [
-        ("cpu (billionths)", has.nano_cpus, wanted.nano_cpus),
-        ("memory", has.memory, wanted.memory),
-        ("pids", has.pids.map(u64::from), wanted.pids.map(u64::from)),
+        ("limits.cpu (billionths)", has.nano_cpus, limits.nano_cpus),
+        ("limits.memory", has.memory, limits.memory),
+        ("limits.pids", has.pids.map(u64::from), limits.pids.map(u64::from)),
+        ("requests.cpu (1024ths)", keeps.cpu_shares, reserved.cpu_shares),
+        ("requests.memory", keeps.memory, reserved.memory),
     ]
     .into_iter()
     .filter(|(_, from, to)| from != to)
     .map(|(name, from, to)| FieldChange {
-        field: format!("resources.limits.{name}"),
+        field: format!("resources.{name}"),
         from: text(from),
         to: text(to),
     })

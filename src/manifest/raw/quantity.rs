@@ -14,8 +14,8 @@ pub(in crate::manifest) const QUANTITY_PATTERN: &str =
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resources {
-    /// What the container can't exceed. A change of limits alone is made on the running
-    /// container, without a restart; to take one away it is replaced.
+    /// What the container can't exceed. A change of limits or requests alone is made on the
+    /// running container, without a restart; to take one away it is replaced.
     #[serde(default)]
     #[schemars(example = std::collections::BTreeMap::from([("memory", "128Mi")]))]
     pub limits: Option<Limits>,

@@ -11,11 +11,6 @@ use bollard::models::{
 use crate::domain::container::{ContainerSpec, NetworkAttachment};
 use crate::domain::template::{Mount, MountSource, Port, Resources, SecurityContext};
 
-/// The engine's least weight, and its weight for one processor.
-const SHARES_MIN: u64 = 2;
-const SHARES_PER_CPU: u64 = 1024;
-const NANO: u64 = 1_000_000_000;
-
 /// What a container is made of.
 ///
 /// # Errors
@@ -43,17 +38,18 @@ pub(super) fn create_body(spec: &ContainerSpec) -> Result<ContainerCreateBody, S
     })
 }
 
-/// What is told to change limits.
+/// What is told to change limits and what is kept.
 pub(super) fn update_body(resources: &Resources) -> ContainerUpdateBody {
     let limits = &resources.limits;
+    let reserved = resources.requests.reserved();
     ContainerUpdateBody {
         memory: limits.memory.map(signed),
         // The engine refuses memory above memory and swap together, so both move at once.
         memory_swap: limits.memory.map(signed),
         nano_cpus: limits.nano_cpus.map(signed),
         pids_limit: limits.pids.map(i64::from),
-        cpu_shares: resources.requests.nano_cpus.map(shares),
-        memory_reservation: resources.requests.memory.map(signed),
+        cpu_shares: reserved.cpu_shares.map(signed),
+        memory_reservation: reserved.memory.map(signed),
         ..ContainerUpdateBody::default()
     }
 }
@@ -176,11 +172,6 @@ fn engine_mount(mount: &Mount, spec: &ContainerSpec) -> Result<EngineMount, Stri
 
 fn unless_empty(words: &[String]) -> Option<Vec<String>> {
     (!words.is_empty()).then(|| words.to_vec())
-}
-
-fn shares(nano_cpus: u64) -> i64 {
-    let shares = u128::from(nano_cpus) * u128::from(SHARES_PER_CPU) / u128::from(NANO);
-    signed(u64::try_from(shares).unwrap_or(u64::MAX).max(SHARES_MIN))
 }
 
 /// The engine counts in signed numbers; nothing that it could grant is beyond them.
@@ -308,11 +299,8 @@ mod tests {
         assert_eq!((&host["Memory"], &host["MemorySwap"]), (&json!(64 << 20), &json!(64 << 20)));
         assert_eq!((&host["CpuShares"], &host["PidsLimit"]), (&json!(256), &json!(9)));
         assert_eq!(host["MemoryReservation"], 32 << 20);
-        assert_eq!(shares(1), 2);
-        assert_eq!(
-            shares(u64::MAX),
-            i64::try_from(u128::from(u64::MAX) * 1024 / 1_000_000_000).unwrap()
-        );
+        spec.template.resources.requests.nano_cpus = Some(1);
+        assert_eq!(json_of(&spec)["HostConfig"]["CpuShares"], 2, "the engine's least");
     }
 
     #[test]

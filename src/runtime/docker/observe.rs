@@ -12,7 +12,7 @@ use super::connect::Address;
 use crate::domain::container::{Container, Details, Status, label};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
-use crate::domain::template::Limits;
+use crate::domain::template::{Limits, Reserved};
 use crate::domain::time::Timestamp;
 use crate::runtime::{EngineInfo, Resource, Unreachable};
 
@@ -139,6 +139,10 @@ fn details(raw: &Value) -> Details {
             memory: limit(&host["Memory"]),
             pids: limit(&host["PidsLimit"]).and_then(|pids| u32::try_from(pids).ok()),
         },
+        reserved: Reserved {
+            cpu_shares: limit(&host["CpuShares"]),
+            memory: limit(&host["MemoryReservation"]),
+        },
         networks: networks.map_or_else(BTreeSet::new, |map| map.keys().cloned().collect()),
         published: published(&raw["NetworkSettings"]["Ports"]),
     }
@@ -190,7 +194,7 @@ fn time(value: &Value) -> Option<Timestamp> {
     Timestamp::parse(value.as_str()?).ok().filter(|time| time.millis() > 0)
 }
 
-/// The engine writes "no limit" as 0, -1 or null.
+/// The engine writes "none" as 0, -1 or null.
 fn limit(value: &Value) -> Option<u64> {
     value.as_u64().filter(|limit| *limit > 0)
 }
@@ -234,7 +238,10 @@ mod tests {
                 "Status": "exited", "ExitCode": 137, "OOMKilled": true, "Error": "",
                 "StartedAt": "2026-01-31T09:30:00.5Z", "FinishedAt": "0001-01-01T00:00:00Z",
             },
-            "HostConfig": { "Memory": 64, "NanoCpus": 0, "PidsLimit": null },
+            "HostConfig": {
+                "Memory": 64, "NanoCpus": 0, "PidsLimit": null,
+                "CpuShares": 512, "MemoryReservation": -1,
+            },
             "NetworkSettings": {
                 "Networks": { "n": {} },
                 "Ports": { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "1" },
@@ -246,6 +253,7 @@ mod tests {
         assert_eq!(details.finished_at, None);
         assert_eq!((details.exit_code, details.oom_killed), (137, true));
         assert_eq!(details.limits, Limits { memory: Some(64), ..Limits::default() });
+        assert_eq!(details.reserved, Reserved { cpu_shares: Some(512), memory: None });
         assert_eq!(details.networks, ["n".to_owned()].into());
         let places = vec!["0.0.0.0:1".to_owned(), "[::]:1".to_owned()];
         assert_eq!(details.published, [("80/tcp".to_owned(), places)].into());

@@ -11,7 +11,7 @@ use crate::domain::container::{Container, ContainerSpec};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Outcome, Rejection};
-use crate::domain::template::{Limits, Resources};
+use crate::domain::template::Resources;
 use crate::domain::time::Timestamp;
 use crate::runtime::{EngineEvent, LogChunk};
 
@@ -171,9 +171,8 @@ impl Simulated {
         self.change(|world, _| world.rename(id, name))
     }
 
-    /// Changes a container's limits.
-    pub fn update_by_hand(&self, id: &ContainerId, limits: Limits) -> Outcome {
-        let resources = Resources { limits, ..Resources::default() };
+    /// Changes a container's limits and what is kept for it.
+    pub fn update_by_hand(&self, id: &ContainerId, resources: Resources) -> Outcome {
         self.change(|world, _| world.update(id, &resources))
     }
 

@@ -21,8 +21,8 @@ const ANY_PORT: u16 = 32_768;
 impl World {
     pub(super) fn create(&mut self, spec: &ContainerSpec) -> Outcome<ContainerId> {
         let template = &spec.template;
-        if template.resources.limits.memory.is_some_and(|memory| memory < MEMORY_MIN) {
-            return never(Cause::Invalid, "Minimum memory limit allowed is 6MB");
+        if let Some(refusal) = too_little(&template.resources) {
+            return never(Cause::Invalid, refusal);
         }
         for mount in &template.mounts {
             match &mount.source {
@@ -257,13 +257,16 @@ impl World {
 
     pub(super) fn update(&mut self, id: &ContainerId, resources: &Resources) -> Outcome {
         let Some(body) = self.containers.get_mut(id) else { return no_container(id) };
-        let (new, old) = (resources.limits, &mut body.details.limits);
-        if new.memory.is_some_and(|memory| memory < MEMORY_MIN) {
-            return never(Cause::Invalid, "Minimum memory limit allowed is 6MB");
+        if let Some(refusal) = too_little(resources) {
+            return never(Cause::Invalid, refusal);
         }
+        let (new, old) = (resources.limits, &mut body.details.limits);
         old.nano_cpus = new.nano_cpus.or(old.nano_cpus);
         old.memory = new.memory.or(old.memory);
         old.pids = new.pids.or(old.pids);
+        let (new, old) = (resources.requests.reserved(), &mut body.details.reserved);
+        old.cpu_shares = new.cpu_shares.or(old.cpu_shares);
+        old.memory = new.memory.or(old.memory);
         self.tell(id);
         Outcome::Done(())
     }
@@ -275,6 +278,16 @@ impl World {
         let Some(body) = self.containers.get_mut(id) else { return no_container(id) };
         body.details.networks.insert(network.network.clone());
         Outcome::Done(())
+    }
+}
+
+/// What the engine says to less memory than it takes.
+fn too_little(resources: &Resources) -> Option<&'static str> {
+    let few = |memory: Option<u64>| memory.is_some_and(|memory| memory < MEMORY_MIN);
+    match (few(resources.limits.memory), few(resources.requests.memory)) {
+        (true, _) => Some("Minimum memory limit allowed is 6MB"),
+        (false, true) => Some("Minimum memory reservation allowed is 6MB"),
+        (false, false) => None,
     }
 }
 

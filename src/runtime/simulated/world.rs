@@ -15,7 +15,7 @@ use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
 use crate::domain::subnet::Subnet;
-use crate::domain::template::{Limits, Template};
+use crate::domain::template::Template;
 use crate::domain::time::Timestamp;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::{EngineEvent, LogChunk};
@@ -279,14 +279,15 @@ pub(super) fn new_body(
     image_id: String,
     template: Template,
 ) -> Body {
-    let limits: Limits = template.resources.limits;
+    let resources = template.resources;
+    let (limits, reserved) = (resources.limits, resources.requests.reserved());
     Body {
         name,
         labels,
         image_id,
         template,
         process: Process::None,
-        details: Details { limits, ..Details::default() },
+        details: Details { limits, reserved, ..Details::default() },
         log: Vec::new(),
         on_term: None,
     }

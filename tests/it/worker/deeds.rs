@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use evenkeel::domain::container::{Container, ContainerSpec, Status, label};
 use evenkeel::domain::instance::ContainerId;
-use evenkeel::domain::template::Limits;
+use evenkeel::domain::template::{Limits, Requests, Reserved, Resources};
 use evenkeel::runtime::Runtime;
 use evenkeel::runtime::simulated::Operation;
 
 use super::host::{Host, secs, sleep, task};
 use super::promises;
 
-const LIMITS: &str = "  resources: {limits: {memory: 64Mi, cpu: 500m}}";
+const LIMITS: &str = "  resources: {limits: {memory: 64Mi, cpu: 500m}, requests: {cpu: 250m}}";
 
 /// Does something to a running container; what must be said of it; whether it must be another one
 /// then.
@@ -41,10 +41,12 @@ const DEEDS: [Deed; 8] = [
         "update",
         |host, id| {
             let limits = Limits { memory: Some(1 << 30), ..Limits::default() };
-            drop(host.engine.update_by_hand(id, limits));
+            let requests = Requests { nano_cpus: Some(2_000_000_000), memory: None };
+            drop(host.engine.update_by_hand(id, Resources { limits, requests }));
         },
         "Updated",
-        "memory is 1073741824, wanted 67108864",
+        "resources.limits.memory is 1073741824, wanted 67108864, \
+         resources.requests.cpu (1024ths) is 2048, wanted 256",
         false,
     ),
 ];
@@ -73,9 +75,10 @@ async fn what_is_done_by_hand_must_be_healed_and_told() {
 }
 
 /// What of a container must be as before.
-fn heart(container: &Container) -> (Status, Limits, Vec<String>) {
+fn heart(container: &Container) -> (Status, Limits, Reserved, Vec<String>) {
     let details = container.details.as_ref().unwrap();
-    (container.status.clone(), details.limits, details.networks.iter().cloned().collect())
+    let networks = details.networks.iter().cloned().collect();
+    (container.status.clone(), details.limits, details.reserved, networks)
 }
 
 #[tokio::test(start_paused = true)]

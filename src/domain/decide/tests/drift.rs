@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::play::*;
 use crate::domain::container::Status;
+use crate::domain::template::{Requests, Reserved};
 
 fn running() -> Play {
     let mut play = Play::of(&service("web", "app:1"));
@@ -65,6 +66,22 @@ fn changed_limits_must_be_put_back() {
     play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(1 << 30));
     expect![[r#"
         1534s update 0.1: resources.limits.memory is 1073741824, wanted 67108864
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn changed_requests_must_be_put_back() {
+    let mut play = running();
+    let requests = Requests { nano_cpus: Some(250_000_001), memory: Some(32 << 20) };
+    play.edit(|task| task.template.resources.requests = requests);
+    play.run();
+    play.tamper("web.0.1", |it| {
+        let reserved = &mut it.details.as_mut().unwrap().reserved;
+        *reserved = Reserved { cpu_shares: Some(1024), memory: Some(1 << 30) };
+    });
+    expect![[r#"
+        1534s update 0.1: resources.requests.cpu (1024ths) is 1024, wanted 256, resources.requests.memory is 1073741824, wanted 33554432
     "#]]
     .assert_eq(&play.run());
 }

@@ -164,7 +164,9 @@ impl Engine {
         }
         self.made += 1;
         let id = ContainerId::parse(&format!("{:064x}", self.made)).unwrap();
-        let details = Details { limits: spec.template.resources.limits, ..Details::default() };
+        let resources = spec.template.resources;
+        let (limits, reserved) = (resources.limits, resources.requests.reserved());
+        let details = Details { limits, reserved, ..Details::default() };
         let container = Container {
             id: id.clone(),
             name: spec.name.clone(),

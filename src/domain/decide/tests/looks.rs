@@ -215,10 +215,14 @@ impl Play {
                 engine.change(id, |it| it.name = name)
             }
             Step::Update(id, resources) => engine.change(id, |it| {
-                let limits = &mut it.details.get_or_insert_default().limits;
+                let details = it.details.get_or_insert_default();
+                let (limits, reserved) = (&mut details.limits, &mut details.reserved);
                 limits.memory = resources.limits.memory.or(limits.memory);
                 limits.nano_cpus = resources.limits.nano_cpus.or(limits.nano_cpus);
                 limits.pids = resources.limits.pids.or(limits.pids);
+                let new = resources.requests.reserved();
+                reserved.cpu_shares = new.cpu_shares.or(reserved.cpu_shares);
+                reserved.memory = new.memory.or(reserved.memory);
             }),
             Step::Connect(id) => engine.change(id, |it| {
                 it.details.get_or_insert_default().networks.insert(network);

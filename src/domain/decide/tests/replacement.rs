@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::play::*;
 use crate::domain::task::Strategy;
+use crate::domain::template::Requests;
 
 #[test]
 fn a_surge_of_two_must_replace_five_two_by_two() {
@@ -87,6 +88,32 @@ fn recreate_must_stop_all_before_it_starts_one() {
         768s start 0.2: image changed from "app:1" to "app:2"
         768s start 1.2: image changed from "app:1" to "app:2"
         770s revision 2 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
+fn changed_requests_must_be_made_in_place_and_replace_only_where_one_is_taken_away() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    let requests = Requests { nano_cpus: Some(500_000_000), memory: Some(32 << 20) };
+    play.edit(|task| task.template.resources.requests = requests);
+    expect![[r#"
+        768s update 0.1: resources.requests.cpu (1024ths) is none, wanted 512, resources.requests.memory is none, wanted 33554432
+    "#]]
+    .assert_eq(&play.run());
+    play.edit(|task| task.template.resources.requests.memory = Some(16 << 20));
+    expect![[r#"
+        1534s update 0.1: resources.requests.memory is 33554432, wanted 16777216
+    "#]]
+    .assert_eq(&play.run());
+    play.edit(|task| task.template.resources.requests.nano_cpus = None);
+    expect![[r#"
+        2300s begin 0.2 revision 1: resources.requests.cpu (1024ths) removed (was 512)
+        2300s create 0.2: resources.requests.cpu (1024ths) removed (was 512)
+        2300s start 0.2: resources.requests.cpu (1024ths) removed (was 512)
+        2302s stop 0.1 grace 10s: 0.2 has taken over
     "#]]
     .assert_eq(&play.run());
 }

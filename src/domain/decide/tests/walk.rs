@@ -131,6 +131,7 @@ fn go(play: &mut Play, chosen: &Move) {
         }),
         Move::Memory(on) => play.edit(|task| {
             task.template.resources.limits.memory = on.then_some(64 << 20);
+            task.template.resources.requests.memory = on.then_some(32 << 20);
         }),
         Move::Pass(millis) => {
             play.engine.pass_to(now + Duration::from_millis(u64::from(*millis)));
