@@ -26,7 +26,9 @@ pub struct Ready {
     pub worker: Worker<Docker>,
     /// Its DB.
     pub db: Db,
-    _locks: (Lock, Option<Lock>),
+    /// Keeps others off the source, if it is there.
+    pub source_lock: Option<Lock>,
+    _state_lock: Lock,
 }
 
 /// The state directory of a worker.
@@ -147,7 +149,7 @@ pub async fn ready(
     let opened = Db::open(&dir).await?;
     let db = opened.db.clone();
     let worker = worker(common, Purpose { setting, rules, goal }, channels, opened)?;
-    Ok(Ready { worker, db, _locks: (state, source) })
+    Ok(Ready { worker, db, source_lock: source, _state_lock: state })
 }
 
 /// A worker that only looks: it takes no lock, and what it knows can't be written. What is known

@@ -26,7 +26,8 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let state_dir = daemon::state_dir(common)?;
     let (snapshot_in, snapshot_out) = daemon::snapshots();
     let host_paths = watch::Sender::default();
-    let watched = daemon::watching(&dir, &host_paths);
+    let mut watched = daemon::watching(&dir, &host_paths);
+    watched.lock = true;
     let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
     let listener = server::listen(&api::socket(&state_dir))?;
     out::say(&format!(
@@ -34,6 +35,8 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         env!("CARGO_PKG_VERSION"),
         common.worker,
     ));
+    // From here on the watch has it, also where another directory comes into its place.
+    drop(ready.source_lock);
     let stop = CancellationToken::new();
     let (commands_in, commands) = mpsc::channel(QUESTIONS);
     let (health_in, health) = watch::channel(WatchHealth::default());

@@ -44,6 +44,9 @@ pub struct Options {
     pub write_timeout: Duration,
     /// How often it is checked which directory the root is.
     pub root_check: Duration,
+    /// Lock the directory that is read, whichever it is by then: one that another process has locked
+    /// is not read.
+    pub lock: bool,
     /// Use file events; without them every change waits for the next rescan.
     pub events: bool,
     /// The size of the largest file that is read, in bytes.
@@ -64,6 +67,7 @@ impl Options {
             settle: Duration::from_secs(2),
             write_timeout: Duration::from_secs(30),
             root_check: Duration::from_secs(1),
+            lock: false,
             events: true,
             max_file_bytes: 1024 * 1024,
             host_paths: tokio::sync::watch::channel(BTreeSet::new()).1,
@@ -82,6 +86,7 @@ impl Options {
             settle: self.settle,
             write_timeout: self.write_timeout,
             max_file_bytes: self.max_file_bytes,
+            lock: self.lock,
         };
         Scanner::new(manner, Mounts::known(self.host_paths.clone()), read)
     }

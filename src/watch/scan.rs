@@ -11,7 +11,7 @@ use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict};
 use super::listing::{self, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
-use super::tree::{Id, Kind, Refusal, Tree};
+use super::tree::{Id, Kind, Lock, Refusal, Tree};
 use crate::domain::diagnostic::{Diagnostic, InvalidReason};
 use crate::domain::source::FileState;
 
@@ -31,6 +31,8 @@ pub(super) struct Manner {
     pub(super) write_timeout: Duration,
     /// The size of the largest file that is read, in bytes.
     pub(super) max_file_bytes: u64,
+    /// Keep others off the directory.
+    pub(super) lock: bool,
 }
 
 /// What is known of the source.
@@ -38,6 +40,8 @@ pub(super) struct Scanner<R> {
     manner: Manner,
     read: R,
     tree: Option<Tree>,
+    /// What keeps others off the root that was opened last.
+    lock: Option<Lock>,
     /// The device of the root as it was first seen, and of each directory beneath it.
     devices: BTreeMap<String, u64>,
     entries: BTreeMap<String, Entry>,
@@ -58,6 +62,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             manner,
             read,
             tree: None,
+            lock: None,
             devices: BTreeMap::new(),
             entries: BTreeMap::new(),
             listing: Listing::default(),
@@ -188,6 +193,9 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
 
     fn open(&mut self) -> Result<Tree, String> {
         let tree = Tree::open(&self.manner.root).map_err(|refusal| self.told(&refusal))?;
+        if self.manner.lock && self.lock.as_ref().is_none_or(|lock| lock.id != tree.id) {
+            self.lock = Some(tree.lock().map_err(|refusal| self.told(&refusal))?);
+        }
         let device = *self.devices.entry(String::new()).or_insert(tree.id.device);
         if device == tree.id.device {
             return Ok(tree);
@@ -384,6 +392,7 @@ mod tests {
             settle: Duration::ZERO,
             write_timeout: Duration::ZERO,
             max_file_bytes: 10,
+            lock: false,
         };
         let mut scanner = Scanner::new(manner, mounts, |_, bytes| text(bytes));
         let one = Some(text(b"one"));

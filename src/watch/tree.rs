@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::names;
@@ -68,6 +68,8 @@ pub(super) enum Refusal {
     Dangles(String),
     /// No file, but what this says.
     NoFile(&'static str),
+    /// Another process has locked it.
+    Locked,
     /// More bytes than this.
     TooLarge(u64),
     /// The system refuses.
@@ -102,6 +104,14 @@ pub(super) struct Tree {
     pub(super) id: Id,
 }
 
+/// Keeps others off a directory until it is dropped. As long as it is held no other directory can
+/// have the same [`Id`].
+pub(super) struct Lock {
+    _root: OwnedFd,
+    /// Which directory it is.
+    pub(super) id: Id,
+}
+
 /// Where a path ends.
 struct Spot {
     /// Opened with `O_PATH`.
@@ -121,6 +131,16 @@ impl Tree {
         let resolved = path.canonicalize().ok();
         let prefixes = [path.to_owned()].into_iter().chain(resolved).collect();
         Ok(Self { root, prefixes, id })
+    }
+
+    /// Locks the root itself; nothing is written there.
+    pub(super) fn lock(&self) -> Result<Lock, Refusal> {
+        let root = rustix::io::dup(&self.root)?;
+        match rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Lock { _root: root, id: self.id }),
+            Err(Errno::WOULDBLOCK) => Err(Refusal::Locked),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Which directory is at `path` now.
@@ -361,6 +381,9 @@ impl fmt::Display for Refusal {
             Self::Loops => f.write_str("the link leads round in a circle"),
             Self::Dangles(target) => write!(f, "the link leads to what is not there: {target}"),
             Self::NoFile(kind) => write!(f, "it is {kind}, and only files are read"),
+            Self::Locked => f.write_str(
+                "another evenkeel keeps it; stop that one, or give this one another directory",
+            ),
             Self::TooLarge(limit) => write!(f, "it has more than {limit} bytes"),
             Self::System(error) => write!(f, "it can't be read: {}", std::io::Error::from(*error)),
         }

@@ -42,7 +42,7 @@ impl Lock {
     }
 
     /// Locks a source directory itself; nothing is written there. One that is not there has no
-    /// other worker either.
+    /// other worker either; who watches it locks it when it comes.
     ///
     /// # Errors
     /// If another process has it.

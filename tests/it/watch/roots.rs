@@ -115,6 +115,40 @@ async fn a_source_on_another_device_must_be_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_must_be_read_by_one_alone_whenever_it_comes_and_whichever_it_is() {
+    let home = TempDir::new().unwrap();
+    let (kept, old) = (home.path().join("kept"), home.path().join("old"));
+    let start = |at: &Path| {
+        let lead = |root: &Path| {
+            fs::remove_dir(root).unwrap();
+            symlink(at, root).unwrap();
+        };
+        Watching::start(lead, |options| options.lock = true)
+    };
+    let mut first = start(&kept);
+    first.until_unavailable("not there").await;
+    fs::create_dir(&kept).unwrap();
+    first.until(&[]).await;
+    let mut second = start(&kept);
+    second.until_unavailable("another evenkeel").await;
+    second.end().await;
+    // Another directory in its place is locked as well, and the one before no longer is.
+    fs::create_dir(home.path().join("new")).unwrap();
+    fs::rename(&kept, &old).unwrap();
+    fs::rename(home.path().join("new"), &kept).unwrap();
+    fs::write(kept.join("a.yaml"), "one").unwrap();
+    first.until(&["a.yaml: one"]).await;
+    let mut second = start(&kept);
+    second.until_unavailable("another evenkeel").await;
+    let mut third = start(&old);
+    third.until(&[]).await;
+    third.end().await;
+    first.end().await;
+    second.until(&["a.yaml: one"]).await;
+    second.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_that_is_dropped_must_end() {
     let watching = Watching::start(|_| {}, |_| {});
     watching.running.abort();
