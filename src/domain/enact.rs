@@ -214,11 +214,11 @@ mod tests {
         let (seat, id) = (*seat, it.container.clone().unwrap());
         for step in [Step::Cancel, Step::Create, Step::Start(id)] {
             let before = record.clone();
-            let mut plan = Plan::default();
-            plan.step(seat, step, Reason::Wanted);
-            let notes = enact(record, &mut plan, || unreachable!(), now);
+            let mut wrong = Plan::default();
+            wrong.step(seat, step, Reason::Wanted);
+            let notes = enact(record, &mut wrong, || unreachable!(), now);
             assert_eq!(*record, before);
-            assert!(plan.steps.is_empty(), "{plan}");
+            assert!(wrong.steps.is_empty(), "{wrong}");
             let [note] = notes.try_into().unwrap();
             assert_eq!(
                 (note.severity, note.reason, note.seat),
