@@ -1,10 +1,13 @@
 //! What two containers can't have at once: host ports, and mounts that are written.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use super::container::volume_name;
 use super::name::{Label, WorkerName};
 use super::plan::StopFirst;
 use super::task::{Strategy, Task};
-use super::template::{HostPort, Mount, MountSource, Port, Template};
+use super::template::{Mount, MountSource, Port, Protocol, Template};
 
 /// What a writable mount writes, in a form that is equal wherever it is the same; `None` if nothing
 /// that another container could write too.
@@ -33,22 +36,62 @@ pub fn written<'a>(
     })
 }
 
-/// The ports that are published at a port of the host that the manifest names.
-pub fn fixed_ports(template: &Template) -> impl Iterator<Item = (&Port, HostPort)> {
-    template
-        .ports
-        .iter()
-        .filter_map(|port| port.host.filter(|host| host.port != 0).map(|host| (port, host)))
+/// A port of the host that a manifest names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FixedPort {
+    /// Its number, never 0.
+    pub number: u16,
+    /// Of which protocol.
+    pub protocol: Protocol,
+    /// At which address of the host; `None`: all of them.
+    pub ip: Option<IpAddr>,
 }
 
-/// Whether two published ports can't be had at once: by protocol and address, no address meets all.
-#[must_use]
-pub fn ports_meet(one: (&Port, HostPort), other: (&Port, HostPort)) -> bool {
-    let same_address = match (one.1.ip, other.1.ip) {
-        (Some(a), Some(b)) => a == b || a.is_unspecified() || b.is_unspecified(),
-        (None, _) | (_, None) => true,
-    };
-    one.0.protocol == other.0.protocol && one.1.port == other.1.port && same_address
+impl FixedPort {
+    /// Where `port` is published, if the manifest says where.
+    #[must_use]
+    pub fn of(port: &Port) -> Option<Self> {
+        let host = port.host.filter(|host| host.port != 0)?;
+        let ip = host.ip.map(|ip| ip.to_canonical());
+        Some(Self { number: host.port, protocol: port.protocol, ip })
+    }
+
+    /// Whether two can't be had at once.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        self.overlap(other).is_some()
+    }
+
+    /// What both take of the host, if anything. An unspecified address (`0.0.0.0`, `::`) is
+    /// all of its family, none is all of both.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Option<Self> {
+        let ip = match (self.ip, other.ip) {
+            (None, ip) | (ip, None) => ip,
+            (Some(a), Some(b)) if a.is_ipv4() != b.is_ipv4() => return None,
+            (Some(a), Some(b)) if a == b || b.is_unspecified() => Some(a),
+            (Some(a), Some(b)) if a.is_unspecified() => Some(b),
+            (Some(_), Some(_)) => return None,
+        };
+        let same = (self.number, self.protocol) == (other.number, other.protocol);
+        same.then_some(Self { ip, ..self })
+    }
+}
+
+impl fmt::Display for FixedPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            Some(IpAddr::V4(ip)) => write!(f, "{ip}:")?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
+            None => {}
+        }
+        write!(f, "{}/{}", self.number, self.protocol.lower())
+    }
+}
+
+/// The ports of the host that a template names.
+pub fn fixed_ports(template: &Template) -> impl Iterator<Item = FixedPort> {
+    template.ports.iter().filter_map(FixedPort::of)
 }
 
 /// Why an instance made from `old` has to stop before one made from `new` can start, if it has to.
@@ -71,10 +114,51 @@ pub fn stop_first(worker: &WorkerName, old: &Task, new: &Task) -> Option<StopFir
             return Some(StopFirst::Mount(key));
         }
     }
-    for port in fixed_ports(&new.template) {
-        if fixed_ports(&old.template).any(|held| ports_meet(held, port)) {
-            return Some(StopFirst::HostPort(port.1.port));
-        }
+    let mut both = fixed_ports(&new.template)
+        .flat_map(|port| fixed_ports(&old.template).filter_map(move |held| held.overlap(port)));
+    if let Some(port) = both.next() {
+        return Some(StopFirst::HostPort(port));
     }
     (new.update.max_surge == 0).then_some(StopFirst::NoSurge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::template::HostPort;
+
+    fn at(ip: &str, protocol: Protocol) -> FixedPort {
+        let ip = (!ip.is_empty()).then(|| ip.parse().unwrap());
+        let host = Some(HostPort { ip, port: 53 });
+        FixedPort::of(&Port { name: None, container_port: 1, host, protocol }).unwrap()
+    }
+
+    /// As Docker Engine 20.10 lets two containers publish them, or not.
+    #[test]
+    fn ports_must_meet_by_protocol_and_address() {
+        let meets = [
+            ("", "", "53/tcp"),
+            ("", "0.0.0.0", "0.0.0.0:53/tcp"),
+            ("", "::", "[::]:53/tcp"),
+            ("", "127.0.0.1", "127.0.0.1:53/tcp"),
+            ("", "::1", "[::1]:53/tcp"),
+            ("0.0.0.0", "127.0.0.2", "127.0.0.2:53/tcp"),
+            ("::", "::1", "[::1]:53/tcp"),
+            ("127.0.0.1", "::ffff:127.0.0.1", "127.0.0.1:53/tcp"),
+        ];
+        for (one, other, both) in meets {
+            let (one, other) = (at(one, Protocol::Tcp), at(other, Protocol::Tcp));
+            for overlap in [one.overlap(other), other.overlap(one)] {
+                assert_eq!(overlap.map(|it| it.to_string()).as_deref(), Some(both));
+            }
+        }
+        let apart = [("127.0.0.1", "127.0.0.2"), ("0.0.0.0", "::"), ("::", "127.0.0.1")];
+        for (one, other) in apart {
+            let (one, other) = (at(one, Protocol::Tcp), at(other, Protocol::Tcp));
+            assert_eq!((one.overlap(other), other.overlap(one)), (None, None), "{one} {other}");
+        }
+        assert_eq!(at("", Protocol::Tcp).overlap(at("", Protocol::Udp)), None);
+        let next = FixedPort { number: 54, ..at("", Protocol::Tcp) };
+        assert_eq!(at("", Protocol::Tcp).overlap(next), None);
+    }
 }

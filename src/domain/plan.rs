@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::exclusive::FixedPort;
 use super::instance::{ContainerId, EndReason, Seat};
 use super::name::{Label, TaskName};
 use super::source::Place;
@@ -198,7 +199,7 @@ pub enum StopFirst {
     /// Both write this mount.
     Mount(String),
     /// Both are published at this host port.
-    HostPort(u16),
+    HostPort(FixedPort),
     /// Both are in the host's network.
     HostNetwork,
     /// It is a job.
@@ -209,7 +210,7 @@ pub enum StopFirst {
     NoSurge,
     /// The new one takes a host port over from a task that leaves it, and that may want one of the
     /// old one's.
-    TakesOver(u16, TaskName),
+    TakesOver(FixedPort, TaskName),
 }
 
 /// A field whose value changed. Values as JSON.
@@ -272,7 +273,7 @@ pub enum Waiting {
     /// A host port that another task has.
     Port {
         /// The port.
-        port: u16,
+        port: FixedPort,
         /// Who.
         task: TaskName,
         /// Its manifest.
@@ -281,7 +282,7 @@ pub enum Waiting {
         leaving: bool,
     },
     /// A host port that something which is not ours listens at, and when to try it again.
-    BusyPort(u16, Mono),
+    BusyPort(FixedPort, Mono),
     /// A mount that another instance writes.
     Mount {
         /// What is mounted.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::desired::Presence;
+use super::exclusive::FixedPort;
 use super::instance::Seat;
 use super::name::{Label, TaskName, WorkerName};
 use super::record::Record;
@@ -41,7 +42,7 @@ pub struct World<'a> {
     /// Who else wants the host ports of this task.
     pub port_rivals: Vec<PortRival>,
     /// Host ports of this task that a process which is not ours listens at.
-    pub busy_ports: BTreeSet<u16>,
+    pub busy_ports: BTreeSet<FixedPort>,
     /// Live instances, of any task, that write something this task mounts.
     pub writers: Vec<Writer>,
     /// When the next restart after a failure may begin.
@@ -79,16 +80,40 @@ pub enum Seen {
 /// Another task that wants a host port of this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortRival {
-    /// The port.
-    pub port: u16,
+    /// What both take of the host.
+    pub port: FixedPort,
     /// Who.
     pub task: TaskName,
     /// Its manifest.
     pub place: Place,
-    /// A container of it is published there.
+    /// A container of it was started that is published there.
     pub holds: bool,
     /// It wants the port.
     pub wants: bool,
+}
+
+impl PortRival {
+    /// Where a task that wants `own` meets another one, which has `held` and wants `wanted`.
+    #[must_use]
+    pub fn between(
+        own: &[FixedPort],
+        (task, place): (&TaskName, &Place),
+        held: &[FixedPort],
+        wanted: &[FixedPort],
+    ) -> Vec<Self> {
+        let theirs = || held.iter().chain(wanted);
+        let overlaps = own.iter().flat_map(|own| theirs().filter_map(|port| own.overlap(*port)));
+        let overlaps: BTreeSet<FixedPort> = overlaps.collect();
+        let has = |ports: &[FixedPort], port| ports.iter().any(|it| it.meets(port));
+        let rival = |port| Self {
+            port,
+            task: task.clone(),
+            place: place.clone(),
+            holds: has(held, port),
+            wants: has(wanted, port),
+        };
+        overlaps.into_iter().map(rival).collect()
+    }
 }
 
 /// A live instance that writes a mount.

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use super::check::ports_meet;
 use crate::domain::diagnostic::{Diagnostic, InvalidReason, Span};
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::name::TaskName;
 use crate::domain::source::{Document, FileState, Place};
 use crate::domain::task::Task;
@@ -47,30 +47,25 @@ pub fn across(files: &BTreeMap<String, FileState>) -> Vec<Diagnostic> {
 }
 
 fn port_conflicts(tasks: &[(&Task, Place)]) -> Vec<Diagnostic> {
-    let mut by_port: BTreeMap<u16, Vec<(usize, usize)>> = BTreeMap::new();
+    let mut by_number: BTreeMap<u16, Vec<(usize, FixedPort)>> = BTreeMap::new();
     let mut problems = Vec::new();
     for (index, (task, place)) in tasks.iter().enumerate() {
-        for (entry, port) in task.template.ports.iter().enumerate() {
-            let Some(host) = port.host else { continue };
-            let others = by_port.entry(host.port).or_default();
-            let holder = others.iter().find(|(other, entry)| {
-                *other != index && ports_meet(&tasks[*other].0.template.ports[*entry], port)
-            });
-            if let Some((other, _)) = holder {
-                let (holder, first) = &tasks[*other];
+        for port in exclusive::fixed_ports(&task.template) {
+            let others = by_number.entry(port.number).or_default();
+            let of_others = others.iter().filter(|(other, _)| *other != index);
+            let both = of_others.filter_map(|(other, held)| Some((*other, held.overlap(port)?)));
+            if let Some((other, both)) = both.into_iter().next() {
+                let (holder, first) = &tasks[other];
                 problems.push(conflict(
                     place,
                     format!(
-                        "host port {}/{} of `{}` is wanted by `{}` too, in {first}",
-                        host.port,
-                        port.protocol.lower(),
-                        task.name,
-                        holder.name
+                        "host port {both} of `{}` is wanted by `{}` too, in {first}",
+                        task.name, holder.name
                     ),
                     "choose another host port, or another `hostIP`",
                 ));
             }
-            others.push((index, entry));
+            others.push((index, port));
         }
     }
     problems

@@ -12,8 +12,6 @@ mod security;
 
 use std::collections::BTreeMap;
 
-pub(super) use ports::meet as ports_meet;
-
 use super::finding::{Finding, token};
 use super::raw;
 use super::suggest;

@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
-use super::{Goal, Worker, index, sightings};
+use super::{Goal, Worker, index, ports, sightings};
 use crate::domain::container::{Container, Identity, network_name, volume_name};
 use crate::domain::decide::in_force;
 use crate::domain::desired::Presence;
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::record::Record;
-use crate::domain::template::{HostPort, MountSource, Protocol};
+use crate::domain::template::MountSource;
 use crate::domain::time::Now;
 use crate::domain::world::{Seen, World};
 use crate::runtime::Runtime;
@@ -101,14 +100,13 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// Host ports of a task that something listens at, while it has an instance to start.
-    fn busy_ports(&self, record: &Record) -> BTreeSet<u16> {
+    fn busy_ports(&self, record: &Record) -> BTreeSet<FixedPort> {
         let waits = record.instances.values().any(|it| it.is_live() && !it.start_sent);
         if !self.local_engine || !waits {
             return BTreeSet::new();
         }
         exclusive::fixed_ports(&in_force(record).template)
-            .filter(|(port, host)| is_busy(port.protocol, *host))
-            .map(|(_, host)| host.port)
+            .filter(|port| ports::is_busy(*port))
             .collect()
     }
 
@@ -118,15 +116,4 @@ impl<R: Runtime> Worker<R> {
         (self.setting.maker.worker.as_str(), self.looks).hash(&mut hasher);
         hasher.finish()
     }
-}
-
-/// Whether something listens at a port of this host.
-fn is_busy(protocol: Protocol, host: HostPort) -> bool {
-    let address = (host.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), host.port);
-    let bound = match protocol {
-        Protocol::Tcp => TcpListener::bind(address).map(drop),
-        Protocol::Udp => UdpSocket::bind(address).map(drop),
-        Protocol::Sctp => Ok(()),
-    };
-    bound.is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
 }

@@ -97,8 +97,8 @@ fn forms(record: &Record) -> impl Iterator<Item = &Task> {
 }
 
 fn claims(worker: &WorkerName, record: &Record) -> (BTreeSet<u16>, BTreeSet<String>) {
-    let ports = forms(record)
-        .flat_map(|task| exclusive::fixed_ports(&task.template).map(|(_, host)| host.port));
+    let ports =
+        forms(record).flat_map(|task| exclusive::fixed_ports(&task.template).map(|it| it.number));
     let mounts =
         forms(record).flat_map(|task| exclusive::written(worker, task).map(|(mount, _)| mount));
     (ports.collect(), mounts.collect())
@@ -117,22 +117,11 @@ pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> 
     let presence = desired.tasks.get(&other.head.name).map(|wanted| wanted.presence);
     let stays = presence.is_some_and(|presence| presence != Presence::Gone);
     let wants_any = stays && other.head.task.wanted_slots() > 0;
-    exclusive::fixed_ports(&task.template)
-        .filter_map(|port| {
-            let meets = |form: &Task| {
-                exclusive::fixed_ports(&form.template).any(|held| exclusive::ports_meet(held, port))
-            };
-            let holds = started(other).any(|(_, form)| meets(form));
-            let wants = wants_any && meets(in_force(other));
-            (holds || wants).then(|| PortRival {
-                port: port.1.port,
-                task: other.head.name.clone(),
-                place: other.head.place.clone(),
-                holds,
-                wants,
-            })
-        })
-        .collect()
+    let ports = |task: &Task| exclusive::fixed_ports(&task.template).collect::<Vec<_>>();
+    let held: Vec<_> = started(other).flat_map(|(_, form)| ports(form)).collect();
+    let wanted = if wants_any { ports(in_force(other)) } else { Vec::new() };
+    let who = (&other.head.name, &other.head.place);
+    PortRival::between(&ports(task), who, &held, &wanted)
 }
 
 /// The instances of `record` that write something: those that were started, and those that have

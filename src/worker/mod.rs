@@ -20,6 +20,7 @@ mod lock;
 mod look;
 mod networks;
 mod observe;
+mod ports;
 pub mod preview;
 mod pulls;
 mod report;

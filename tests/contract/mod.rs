@@ -77,6 +77,7 @@ macro_rules! obligations {
             a_stop_waits_for_the_grace_and_kills_then
             a_program_that_is_not_there_can_never_start
             a_taken_port_is_named_and_may_become_free
+            a_port_is_taken_by_protocol_and_address
             a_port_is_published_where_it_was_asked_for
             an_image_that_is_not_there_is_missing
             an_image_that_is_there_is_not_pulled
@@ -402,6 +403,34 @@ pub async fn a_taken_port_is_named_and_may_become_free(bench: &impl Bench) {
     done(engine.stop(&holder, GRACE).await);
     done(engine.start(&id).await);
     assert_eq!(inspect(bench, &id).await.status, Status::Running);
+}
+
+pub async fn a_port_is_taken_by_protocol_and_address(bench: &impl Bench) {
+    let engine = bench.engine();
+    let first = spec(bench, Program::Runs, 1).await;
+    let number = bench.free_port();
+    let local = |last| Some([127, 0, 0, last].into());
+    let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
+    let places = [
+        (local(1), tcp, true),
+        (local(2), tcp, true),
+        (local(1), udp, true),
+        (None, udp, false),
+        (Some([0, 0, 0, 0].into()), tcp, false),
+        (local(2), tcp, false),
+    ];
+    for (number_of, (ip, protocol, free)) in (1..).zip(places) {
+        let mut spec = attempt(&first, number_of);
+        let host = Some(HostPort { ip, port: number });
+        spec.template.ports = vec![Port { name: None, container_port: 80, host, protocol }];
+        let id = done(engine.create(&spec).await);
+        let started = engine.start(&id).await;
+        if free {
+            done(started);
+        } else {
+            assert_eq!(refused(started), (Cause::PortTaken, Retry::Later), "{ip:?} {protocol:?}");
+        }
+    }
 }
 
 pub async fn a_port_is_published_where_it_was_asked_for(bench: &impl Bench) {

@@ -403,7 +403,7 @@ fn the_same_name_or_host_port_twice_is_told_of() {
         said,
         [
             "e.yaml:1:1: `default/one` is declared in a.yaml:1 already (rename one of the two, or remove it)",
-            "c.yaml:1:1: host port 8080/tcp of `default/three` is wanted by `default/one` too, in a.yaml:1 (choose another host port, or another `hostIP`)",
+            "c.yaml:1:1: host port 127.0.0.1:8080/tcp of `default/three` is wanted by `default/one` too, in a.yaml:1 (choose another host port, or another `hostIP`)",
         ]
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::PROOF;
 use super::target::{self, Target};
 use crate::domain::container::{Container, Status, container_name, network_name};
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
@@ -149,12 +149,13 @@ fn rival_has_port(world: &World, plan: &mut Plan) -> bool {
     rival.is_some()
 }
 
-/// Whether a running instance of this task is published at that port.
-fn we_hold(world: &World, port: u16) -> bool {
+/// Whether an instance of this task is published there.
+fn we_hold(world: &World, port: FixedPort) -> bool {
     super::live(world).filter(|instance| instance.start_sent).any(|instance| {
         let revision = world.record.revisions.get(&instance.revision);
         revision.is_some_and(|revision| {
-            exclusive::fixed_ports(&revision.task.template).any(|(_, host)| host.port == port)
+            let mut held = exclusive::fixed_ports(&revision.task.template);
+            held.any(|held| held.meets(port))
         })
     })
 }
@@ -223,7 +224,6 @@ pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Ins
         return ours_to_leave;
     }
     let busy = exclusive::fixed_ports(&target.task.template)
-        .map(|(_, host)| host.port)
         .find(|port| world.busy_ports.contains(port) && !we_hold(world, *port));
     if let Some(port) = busy {
         plan.wait(Waiting::BusyPort(port, world.now.mono + PORT_RETRY));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Findings;
+use crate::domain::exclusive::FixedPort;
 use crate::domain::name::Label;
 use crate::domain::template::{HostPort, Port, Protocol};
 use crate::manifest::raw;
@@ -70,7 +71,9 @@ fn check_against(others: &[Port], port: &Port, pointer: &str, findings: &mut Fin
             "choose another name",
         );
     }
-    if let Some(index) = others.iter().position(|other| meet(other, port)) {
+    let place = FixedPort::of(port);
+    let meets = |other: &Port| place.zip(FixedPort::of(other)).is_some_and(|(a, b)| a.meets(b));
+    if let Some(index) = others.iter().position(meets) {
         findings.value(
             format!("{pointer}/hostPort"),
             format!("`ports[{index}]` takes this host port already"),
@@ -93,20 +96,5 @@ fn check_host(spec: &raw::Spec, port: &Port, pointer: &str, findings: &mut Findi
             format!("{} instances can't all have host port {}", spec.replicas, host.port),
             "write `hostPort: 0` for any free port each, or `replicas: 1`",
         );
-    }
-}
-
-/// Whether two ports take the same place of the host: by protocol and address, and an address that
-/// is not given meets all.
-pub(in crate::manifest) fn meet(one: &Port, other: &Port) -> bool {
-    match (one.host, other.host) {
-        (Some(a), Some(b)) => {
-            let everywhere = |ip: Option<IpAddr>| ip.is_none_or(|ip| ip.is_unspecified());
-            a.port != 0
-                && a.port == b.port
-                && one.protocol == other.protocol
-                && (a.ip == b.ip || everywhere(a.ip) || everywhere(b.ip))
-        }
-        _ => false,
     }
 }

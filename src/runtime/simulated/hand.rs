@@ -8,6 +8,7 @@ use super::fault::{Fault, Operation};
 use super::process::{Behaviour, Exit, KILLED, Process};
 use super::world::{Happened, Network, Published, World, new_body};
 use crate::domain::container::{Container, ContainerSpec};
+use crate::domain::exclusive::FixedPort;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Outcome, Rejection};
@@ -51,7 +52,7 @@ impl Simulated {
     }
 
     /// Something that is no container listens at that port of the host, or no longer.
-    pub fn occupy_port(&self, port: u16, occupied: bool) {
+    pub fn occupy_port(&self, port: FixedPort, occupied: bool) {
         self.change(|world, _| {
             if occupied {
                 world.strangers_ports.insert(port)

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::process::{Exit, KILLED, Process};
 use super::world::{Body, World, later, never, new_body};
 use crate::domain::container::{ContainerSpec, NetworkAttachment, label};
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::ContainerId;
 use crate::domain::outcome::{Cause, Outcome};
-use crate::domain::template::{HostPort, MountSource, Port, Protocol, Resources};
+use crate::domain::template::{MountSource, Protocol, Resources};
 use crate::runtime::LogChunk;
 
 /// The engine refuses less memory than this.
@@ -99,7 +100,7 @@ impl World {
             }
         }
         if let Some(port) = self.taken_port(&body) {
-            let message = format!("Bind for 0.0.0.0:{port} failed: port is already allocated");
+            let message = format!("Bind for {port} failed: port is already allocated");
             return self.start_failed(id, 128, later(Cause::PortTaken, message));
         }
         let behaviour = self.behaviour(&body);
@@ -138,18 +139,13 @@ impl World {
     }
 
     /// A host port of the container's that someone has.
-    fn taken_port(&self, body: &Body) -> Option<u16> {
-        let alive = || self.containers.values().filter(|other| other.process.is_alive());
-        let wanted = body.template.ports.iter().filter_map(|port| Some((port, port.host?)));
-        wanted.filter(|(_, host)| host.port != 0).find_map(|(port, host)| {
-            let meets = |other: &Port| {
-                other.protocol == port.protocol
-                    && other.host.is_some_and(|theirs| ports_meet(host, theirs))
-            };
-            let taken = self.strangers_ports.contains(&host.port)
-                || alive().any(|other| other.template.ports.iter().any(meets));
-            taken.then_some(host.port)
-        })
+    fn taken_port(&self, body: &Body) -> Option<FixedPort> {
+        let alive = self.containers.values().filter(|other| other.process.is_alive());
+        let held: Vec<FixedPort> = alive
+            .flat_map(|other| exclusive::fixed_ports(&other.template))
+            .chain(self.strangers_ports.iter().copied())
+            .collect();
+        exclusive::fixed_ports(&body.template).find(|port| held.iter().any(|it| it.meets(*port)))
     }
 
     fn publish_ports(&mut self, id: &ContainerId) {
@@ -166,7 +162,8 @@ impl World {
             let mut number = host.port;
             while number == 0 {
                 let place = format!("{ip}:{any}");
-                if !used.contains(&place) && !self.strangers_ports.contains(&any) {
+                let taken = |it: &FixedPort| (it.number, it.protocol) == (any, port.protocol);
+                if !used.contains(&place) && !self.strangers_ports.iter().any(taken) {
                     number = any;
                 }
                 any += 1;
@@ -293,10 +290,4 @@ fn too_little(resources: &Resources) -> Option<&'static str> {
 
 fn no_container<T>(id: &ContainerId) -> Outcome<T> {
     later(Cause::NotFound, format!("No such container: {id}"))
-}
-
-/// Whether two publications are at the same place; an address left out is all addresses.
-fn ports_meet(one: HostPort, other: HostPort) -> bool {
-    let all = |port: HostPort| port.ip.is_none_or(|ip| ip.is_unspecified());
-    one.port == other.port && (all(one) || all(other) || one.ip == other.ip)
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::fault::Faults;
 use super::process::{Behaviour, Exit, Process};
 use crate::domain::container::{Container, Details, Status, label};
+use crate::domain::exclusive::FixedPort;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -36,7 +37,7 @@ pub(super) struct World {
     pub(super) images: BTreeMap<String, String>,
     pub(super) registry: BTreeMap<String, Published>,
     /// Ports that something outside the engine listens at.
-    pub(super) strangers_ports: BTreeSet<u16>,
+    pub(super) strangers_ports: BTreeSet<FixedPort>,
     pub(super) missing_paths: BTreeSet<String>,
     pub(super) programs: BTreeMap<Vec<String>, Behaviour>,
     pub(super) tasks: BTreeMap<String, Behaviour>,

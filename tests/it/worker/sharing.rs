@@ -1,6 +1,8 @@
 //! Ports and volumes that more than one task wants.
 
+use evenkeel::domain::exclusive::FixedPort;
 use evenkeel::domain::status::{ConditionType, Phase};
+use evenkeel::domain::template::Protocol;
 
 use evenkeel::runtime::simulated::{Behaviour, Operation};
 
@@ -110,11 +112,12 @@ async fn a_volume_in_use_must_be_waited_for_across_tasks() {
 async fn a_port_of_a_stranger_must_not_cost_the_old_one() {
     let mut host = Host::with(&[("web.yaml", task("web", &at(8001)))]).await;
     let before = host.only("web");
-    host.engine.occupy_port(8002, true);
+    let strangers = FixedPort { number: 8002, protocol: Protocol::Tcp, ip: None };
+    host.engine.occupy_port(strangers, true);
     host.write("web.yaml", &task("web", &at(8002)));
     sleep(secs(120)).await;
     assert_eq!(host.only("web"), before);
-    host.engine.occupy_port(8002, false);
+    host.engine.occupy_port(strangers, false);
     let status = host.status("web").await;
     assert_eq!(status.phase, Phase::Running);
     assert!(status.refused.is_some(), "it is not tried again until it changes");

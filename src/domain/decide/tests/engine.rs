@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::container::{Container, ContainerSpec, Details, Status};
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -36,7 +36,7 @@ pub struct Engine {
     pub networks: BTreeSet<String>,
     pub volumes: BTreeSet<Label>,
     /// Host ports that strangers listen at.
-    pub taken: BTreeSet<u16>,
+    pub taken: BTreeSet<FixedPort>,
     pub behaviours: BTreeMap<String, Behaviour>,
     /// The next so many creates are refused like this.
     pub refuse_create: Option<(u32, Rejection)>,
@@ -189,9 +189,9 @@ impl Engine {
         let (now, wall) = (self.now, self.time().wall);
         let behaviour = self.behaviours.get(template.image.as_str()).cloned();
         let behaviour = behaviour.unwrap_or(Behaviour::Runs);
-        let busy = exclusive::fixed_ports(&template).map(|(_, host)| host.port).find(|port| {
-            self.taken.contains(port) || self.running().any(|other| publishes(other, *port))
-        });
+        let held = self.running().flat_map(|other| exclusive::fixed_ports(&other.template));
+        let held: Vec<FixedPort> = held.chain(self.taken.iter().copied()).collect();
+        let busy = exclusive::fixed_ports(&template).find(|it| held.iter().any(|of| of.meets(*it)));
         let failure = match (&behaviour, busy) {
             (Behaviour::StartFails(rejection), _) => Some(rejection.clone()),
             (_, Some(port)) => Some(Rejection {
@@ -271,10 +271,6 @@ impl Engine {
         });
         keys.collect()
     }
-}
-
-fn publishes(held: &Held, port: u16) -> bool {
-    exclusive::fixed_ports(&held.template).any(|(_, host)| host.port == port)
 }
 
 fn rejected<T>(cause: Cause, retry: Retry, message: &str) -> Outcome<T> {

@@ -1,6 +1,6 @@
 //! What the worker does of a play: look, decide, write down, do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use crate::domain::decide::target::{self, Choice};
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::Severity;
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::{InstanceId, Seat};
 use crate::domain::name::TaskName;
 use crate::domain::outcome::Outcome;
@@ -68,7 +68,7 @@ impl Play {
             network: !self.engine.networks.is_empty(),
             volumes: self.engine.volumes.clone(),
             port_rivals: rivals,
-            busy_ports: self.engine.taken.clone(),
+            busy_ports: self.busy_ports(name),
             writers,
             restart_at: Mono::default(),
             unknown_container: false,
@@ -78,6 +78,15 @@ impl Play {
         let plan = self.act(name, plan);
         self.promises.hold(&self.engine, &self.maker.worker);
         plan
+    }
+
+    /// The ports that a task wants and a process has which is not ours, as the worker finds out: by
+    /// taking them itself.
+    fn busy_ports(&self, name: &TaskName) -> BTreeSet<FixedPort> {
+        let held = self.engine.running().flat_map(|it| exclusive::fixed_ports(&it.template));
+        let held: Vec<FixedPort> = held.chain(self.engine.taken.iter().copied()).collect();
+        let wanted = exclusive::fixed_ports(&target_of(&self.actors[name].record).template);
+        wanted.filter(|port| held.iter().any(|it| it.meets(*port))).collect()
     }
 
     fn others(&self, name: &TaskName) -> (Vec<PortRival>, Vec<Writer>) {
@@ -103,23 +112,13 @@ impl Play {
                 continue;
             }
             let task = target_of(record);
-            for mine in &wanted {
-                let meets = |task: &Task| {
-                    exclusive::fixed_ports(&task.template)
-                        .any(|theirs| exclusive::ports_meet(*mine, theirs))
-                };
-                let wants = meets(task) && !task.suspend && actor.presence != Presence::Gone;
-                let holds = holding().any(|it| meets(&record.revisions[&it.revision].task));
-                if wants || holds {
-                    rivals.push(PortRival {
-                        port: mine.1.port,
-                        task: other.clone(),
-                        place: record.head.place.clone(),
-                        holds,
-                        wants,
-                    });
-                }
-            }
+            let ports = |task: &Task| exclusive::fixed_ports(&task.template).collect::<Vec<_>>();
+            let stays = !task.suspend && actor.presence != Presence::Gone;
+            let theirs = if stays { ports(task) } else { Vec::new() };
+            let held: Vec<FixedPort> =
+                holding().flat_map(|it| ports(&record.revisions[&it.revision].task)).collect();
+            let who = (other, &record.head.place);
+            rivals.extend(PortRival::between(&wanted, who, &held, &theirs));
         }
         (rivals, writers)
     }

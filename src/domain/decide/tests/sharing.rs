@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::play::*;
 use crate::domain::task::Task;
+use crate::domain::template::Port;
 
 fn with_port(name: &str, number: u16) -> Task {
     let mut task = service(name, "app:1");
@@ -67,13 +68,68 @@ fn two_tasks_must_be_able_to_swap_their_ports() {
         768s b pull app:1
         768s a create 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
         768s b create 0.2: ports.8080/tcp set to "8080", ports.8081/tcp removed (was "8081")
-        768s a stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8081 over from default/b
-        768s b stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8080 over from default/a
+        768s a stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8081/tcp over from default/b
+        768s b stop 0.1 grace 10s: 0.2 can start only after it: it takes host port 8080/tcp over from default/a
         768s b start 0.2: ports.8080/tcp set to "8080", ports.8081/tcp removed (was "8081")
         768s a start 0.2: ports.8080/tcp removed (was "8080"), ports.8081/tcp set to "8081"
         770s a revision 2 is ready
         770s b revision 2 is ready
     "#]].assert_eq(&play.run());
+}
+
+#[test]
+fn ports_that_do_not_meet_must_be_had_by_both_tasks() {
+    for (one, other) in [
+        (port(53), udp(53)),
+        (at("127.0.0.1", 53), at("127.0.0.2", 53)),
+        (at("0.0.0.0", 53), at("::", 53)),
+    ] {
+        let with = |name: &str, port| {
+            let mut task = service(name, "app:1");
+            task.template.ports.push(port);
+            task
+        };
+        let mut play = Play::of(&with("a", one));
+        play.accept(&with("b", other));
+        play.run();
+        assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
+    }
+}
+
+/// To have a number in one protocol gives no right to it in another.
+#[test]
+fn who_holds_a_port_must_leave_another_protocol_to_the_first_by_name() {
+    let mut play = Play::of(&with_port("b", 53));
+    play.run();
+    let mut first = service("a", "app:1");
+    first.template.ports.push(udp(53));
+    play.accept(&first);
+    let mut second = with_port("b", 53);
+    second.template.ports.push(Port { container_port: 54, ..udp(53) });
+    play.accept(&second);
+    play.run_for(secs(30));
+    assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
+    expect![[r#"
+        wait: host port 53/udp, which default/a (a.yaml:1) has
+    "#]]
+    .assert_eq(&play.look_at(&second.name).to_string());
+}
+
+/// What is told is what both take: the address of whoever names one.
+#[test]
+fn who_wants_a_port_at_all_addresses_must_wait_for_one_of_them() {
+    let mut one = service("a", "app:1");
+    one.template.ports.push(at("127.0.0.1", 53));
+    let mut play = Play::of(&one);
+    play.run();
+    let other = with_port("b", 53);
+    play.accept(&other);
+    play.run_for(secs(30));
+    assert_eq!(play.running(), ["a.0.1".to_owned()].into());
+    expect![[r#"
+        wait: host port 127.0.0.1:53/tcp, which default/a (a.yaml:1) has
+    "#]]
+    .assert_eq(&play.look_at(&other.name).to_string());
 }
 
 #[test]

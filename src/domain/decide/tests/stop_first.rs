@@ -3,7 +3,9 @@
 use expect_test::expect;
 
 use super::play::*;
+use crate::domain::exclusive::FixedPort;
 use crate::domain::outcome::Cause;
+use crate::domain::template::Port;
 
 fn database() -> crate::domain::task::Task {
     let mut task = service("db", "app:1");
@@ -101,7 +103,7 @@ fn the_same_host_port_must_be_left_before_it_is_taken() {
         768s begin 0.2 revision 2: image changed from "app:1" to "app:2"
         768s pull app:2
         768s create 0.2: image changed from "app:1" to "app:2"
-        768s stop 0.1 grace 10s: 0.2 can start only after it: both want host port 8080
+        768s stop 0.1 grace 10s: 0.2 can start only after it: both want host port 8080/tcp
         768s start 0.2: image changed from "app:1" to "app:2"
         770s revision 2 is ready
     "#]]
@@ -143,12 +145,12 @@ fn a_port_that_a_stranger_listens_at_must_be_waited_for_with_the_old_one_running
     task.template.ports.push(port(8080));
     let mut play = Play::of(&task);
     play.run();
-    play.engine.taken.insert(8081);
+    play.engine.taken.insert(FixedPort::of(&port(8081)).unwrap());
     play.edit(|task| task.template.ports[0] = port(8081));
     play.run_for(secs(30));
     assert_eq!(play.running(), ["web.0.1".to_owned()].into());
     expect![[r#"
-        wait: host port 8081, which a process that is not ours listens at
+        wait: host port 8081/tcp, which a process that is not ours listens at
     "#]]
     .assert_eq(&play.look());
     play.engine.taken.clear();
@@ -159,6 +161,31 @@ fn a_port_that_a_stranger_listens_at_must_be_waited_for_with_the_old_one_running
         800s revision 2 is ready
     "#]]
     .assert_eq(&play.run());
+}
+
+/// What the old one has says nothing of another protocol or address at the same number.
+#[test]
+fn a_port_of_a_stranger_must_not_be_hidden_by_one_of_the_same_number() {
+    for (had, wanted) in [
+        (port(53), vec![port(53), Port { container_port: 54, ..udp(53) }]),
+        (at("127.0.0.1", 53), vec![at("127.0.0.2", 53)]),
+    ] {
+        let mut task = service("web", "app:1");
+        task.template.ports.push(had);
+        let mut play = Play::of(&task);
+        play.run();
+        let stranger = FixedPort::of(wanted.last().unwrap()).unwrap();
+        play.engine.taken.insert(stranger);
+        play.edit(|task| task.template.ports.clone_from(&wanted));
+        play.run_for(secs(30));
+        assert_eq!(play.running(), ["web.0.1".to_owned()].into(), "{stranger}");
+        let waits = format!("host port {stranger}, which a process that is not ours listens at");
+        let told = play.look();
+        assert!(told.contains(&waits), "{told}");
+        play.engine.taken.clear();
+        play.run();
+        assert_eq!(play.running(), ["web.0.2".to_owned()].into(), "{stranger}");
+    }
 }
 
 #[test]

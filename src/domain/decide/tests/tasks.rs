@@ -63,6 +63,14 @@ pub fn port(number: u16) -> Port {
     Port { name: None, container_port: number, host, protocol: Protocol::Tcp }
 }
 
+pub fn udp(number: u16) -> Port {
+    Port { protocol: Protocol::Udp, ..port(number) }
+}
+
+pub fn at(ip: &str, number: u16) -> Port {
+    Port { host: Some(HostPort { ip: ip.parse().ok(), port: number }), ..port(number) }
+}
+
 pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }

@@ -9,6 +9,7 @@ use proptest::sample::Index;
 
 use super::play::*;
 use crate::domain::container::Status;
+use crate::domain::exclusive::FixedPort;
 use crate::domain::outcome::Cause;
 use crate::domain::task::{RestartPolicy, Strategy as Way, Task};
 use crate::domain::template::ImageRef;
@@ -158,7 +159,8 @@ fn go(play: &mut Play, chosen: &Move) {
             play.engine.behaviours.remove(&image(number));
         }
         Move::Stranger(there) => {
-            play.engine.taken = if *there { [8080].into() } else { BTreeSet::new() };
+            let taken = FixedPort::of(&port(8080)).filter(|_| *there);
+            play.engine.taken = taken.into_iter().collect();
         }
         Move::Kill(index)
         | Move::Remove(index)

@@ -95,9 +95,9 @@ fn a_port_or_volume_that_another_task_has_must_be_named() {
     expect![[r#"
         Progressing 0/1 ready, 1 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
-        Converged=False PortConflict: waiting for host port 8080, which default/a (a.yaml:1) has
+        Converged=False PortConflict: waiting for host port 8080/tcp, which default/a (a.yaml:1) has
         Progressing=True RolloutUnderWay: revision 1 is being rolled out
-        Ready=False Starting: 0 of 1 ready: waiting for host port 8080, which default/a (a.yaml:1) has
+        Ready=False Starting: 0 of 1 ready: waiting for host port 8080/tcp, which default/a (a.yaml:1) has
     "#]].assert_eq(&told(&of(&play)));
 
     first.template.ports.clear();
