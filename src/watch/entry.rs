@@ -19,7 +19,7 @@ pub(super) struct Entry {
     /// A content that is not believed yet.
     pending: Option<Pending>,
     /// A write was seen, and no close since.
-    writing: Option<Instant>,
+    writing: Option<Writing>,
     /// A close was seen, and no write since.
     closed: Option<Instant>,
     /// It changed while it was read last.
@@ -67,6 +67,26 @@ pub(super) struct Seen {
 pub(super) struct Taken {
     print: Print,
     file: Id,
+}
+
+/// Writes without a close.
+#[derive(Debug, Clone, Copy)]
+struct Writing {
+    first: Instant,
+    last: Instant,
+    /// The close was waited for long enough, and there was no rest since.
+    endless: bool,
+}
+
+/// Whether somebody writes to a file, as far as is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// Nobody does.
+    None,
+    /// Its close is waited for.
+    Awaited,
+    /// It was waited for long enough, and there is no rest to read in.
+    Endless,
 }
 
 #[derive(Debug)]
@@ -152,7 +172,8 @@ impl Entry {
 
     /// A write was seen.
     pub(super) fn written(&mut self, now: Instant) {
-        self.writing = Some(now);
+        let before = self.writing.unwrap_or(Writing { first: now, last: now, endless: false });
+        self.writing = Some(Writing { last: now, ..before });
         self.closed = None;
         self.pending = None;
     }
@@ -183,16 +204,25 @@ impl Entry {
         self.closed = None;
     }
 
-    /// Whether a writer has it, as far as is known. One that says nothing for `timeout` does not
-    /// count any more.
-    pub(super) fn is_being_written(&mut self, now: Instant, timeout: Duration) -> bool {
-        self.writing = self.writing.filter(|since| now.duration_since(*since) < timeout);
-        self.writing.is_some()
+    /// Whether a writer has it. Its close is waited for so long as `timeout`; after that it counts
+    /// until it rests for `settle`.
+    pub(super) fn writer(&mut self, now: Instant, settle: Duration, timeout: Duration) -> Writer {
+        let Some(writing) = self.writing.as_mut() else { return Writer::None };
+        if now.duration_since(writing.first) < timeout {
+            return Writer::Awaited;
+        }
+        if now.duration_since(writing.last) < settle {
+            writing.endless = true;
+            return Writer::Endless;
+        }
+        self.writing = None;
+        Writer::None
     }
 
     /// When to look at it again by itself.
     pub(super) fn due(&self, settle: Duration, timeout: Duration) -> Option<Instant> {
-        let written = self.writing.map(|since| since + timeout);
+        let written =
+            self.writing.map(|it| if it.endless { it.last + settle } else { it.first + timeout });
         let closed = self.closed.map(|since| since + QUIET);
         let pending = self.pending.as_ref().map(|pending| pending.since);
         written.or(closed).or_else(|| pending.or(self.torn).map(|since| since + settle))
@@ -233,6 +263,10 @@ mod tests {
                 self.entry.shown = Shown::Documents;
             }
             verdict
+        }
+
+        fn writer(&mut self, second: u64) -> Writer {
+            self.entry.writer(self.start + Duration::from_secs(second), SETTLE, TIMEOUT)
         }
     }
 
@@ -310,10 +344,26 @@ mod tests {
         let mut case = Case::new();
         case.entry.written(case.start);
         assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(case.start + TIMEOUT));
-        assert!(case.entry.is_being_written(case.start + TIMEOUT / 2, TIMEOUT));
-        assert!(!case.entry.is_being_written(case.start + TIMEOUT, TIMEOUT));
+        assert_eq!(case.writer(15), Writer::Awaited);
+        assert_eq!(case.writer(30), Writer::None);
         case.entry.written(case.start);
         case.entry.completed(case.start);
-        assert!(!case.entry.is_being_written(case.start, TIMEOUT));
+        assert_eq!(case.writer(0), Writer::None);
+    }
+
+    #[test]
+    fn a_writer_that_never_rests_is_told_of_and_a_rest_is_enough_then() {
+        let mut case = Case::new();
+        let at = |case: &Case, second| case.start + Duration::from_secs(second);
+        for second in 0..40 {
+            case.entry.written(at(&case, second));
+            let wanted = if second < 30 { Writer::Awaited } else { Writer::Endless };
+            assert_eq!(case.writer(second), wanted, "{second}");
+        }
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(at(&case, 41)));
+        assert_eq!(case.writer(40), Writer::Endless);
+        assert_eq!(case.writer(41), Writer::None);
+        case.entry.written(at(&case, 50));
+        assert_eq!(case.writer(79), Writer::Awaited, "what was before is over");
     }
 }

@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict};
+use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer};
 use super::listing::{self, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
@@ -264,10 +264,15 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             self.drop_entry(path);
             return true;
         }
-        let timeout = self.manner.write_timeout;
+        let Manner { settle, write_timeout, .. } = self.manner;
         let entry = self.entries.get_mut(path);
-        if entry.is_some_and(|entry| entry.is_being_written(clock.now, timeout)) {
-            return true;
+        match entry.map(|entry| entry.writer(clock.now, settle, write_timeout)) {
+            Some(Writer::Awaited) => return true,
+            Some(Writer::Endless) => {
+                self.refuse(path, endless(write_timeout, settle));
+                return true;
+            }
+            Some(Writer::None) | None => {}
         }
         self.reads += 1;
         let content = match tree.read(path, self.manner.max_file_bytes) {
@@ -363,6 +368,14 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     fn collect_mounts(&mut self, tree: &Tree) {
         self.mounts.collect(tree, self.entries.values().flat_map(|entry| &entry.mounts));
     }
+}
+
+/// Why a file is not read whose writer neither closes it nor rests.
+fn endless(timeout: Duration, settle: Duration) -> String {
+    format!(
+        "it has been written to for {timeout:?} without being closed; it is read when its writer \
+         closes it, or rests for {settle:?}"
+    )
 }
 
 #[cfg(test)]

@@ -171,6 +171,36 @@ async fn a_writer_that_never_closes_must_not_be_waited_for_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_never_rests_must_be_told_of_and_its_file_be_read_in_the_end() {
+    let mut watching = Watching::start(
+        |_| {},
+        |options| {
+            options.settle = NEVER;
+            options.write_timeout = Duration::from_millis(200);
+        },
+    );
+    watching.until(&[]).await;
+    watching.write("a.yaml", "good");
+    watching.until(&["a.yaml: good"]).await;
+    let mut file = fs::OpenOptions::new().append(true).open(watching.path("a.yaml")).unwrap();
+    let enough = CancellationToken::new();
+    let told = enough.clone();
+    let writer = tokio::task::spawn_blocking(move || {
+        while !told.is_cancelled() {
+            file.write_all(b".").unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    watching.until(&["a.yaml ! it has been written to"]).await;
+    enough.cancel();
+    writer.await.unwrap();
+    let whole = fs::read_to_string(watching.path("a.yaml")).unwrap();
+    watching.until(&[&format!("a.yaml: {whole}")]).await;
+    assert_eq!(watching.parsed("a.yaml"), ["good", &whole]);
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_in_a_new_directory_must_be_found() {
     let mut watching = Watching::start(|_| {}, |options| options.rescan = NEVER);
     watching.until(&[]).await;
