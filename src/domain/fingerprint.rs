@@ -125,7 +125,16 @@ pub fn digest_of(bytes: &[u8]) -> String {
 #[must_use]
 pub fn fields(task: &Task) -> BTreeMap<String, Value> {
     let mut flat = BTreeMap::new();
-    if let Value::Object(map) = content_v1(task) {
+    if let Value::Object(mut map) = content_v1(task) {
+        // Hashed is one form or another, depending on whether it is read-only.
+        map.remove("mounts");
+        for mount in &task.template.mounts {
+            let place = format!("mounts.{}", mount.path);
+            flatten(&place, mount_source_v1(mount), &mut flat);
+            if mount.read_only {
+                flat.insert(format!("{place}.readOnly"), Value::Bool(true));
+            }
+        }
         for (key, value) in map {
             flatten(&key, value, &mut flat);
         }
@@ -218,13 +227,17 @@ fn port_v1(port: &Port) -> (String, Value) {
 }
 
 fn mount_v1(mount: &Mount) -> Value {
-    let source = match &mount.source {
+    let source = mount_source_v1(mount);
+    if mount.read_only { json!({ "source": source, "readOnly": true }) } else { source }
+}
+
+fn mount_source_v1(mount: &Mount) -> Value {
+    match &mount.source {
         MountSource::Volume(name) => json!({ "volume": name }),
         MountSource::EngineVolume(name) => json!({ "engineName": name }),
         MountSource::HostPath { path, .. } => json!({ "hostPath": path }),
         MountSource::Tmpfs { size } => json!({ "tmpfs": size }),
-    };
-    if mount.read_only { json!({ "source": source, "readOnly": true }) } else { source }
+    }
 }
 
 fn security_v1(security: &SecurityContext) -> Value {

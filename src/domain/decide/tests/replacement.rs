@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::play::*;
 use crate::domain::task::Strategy;
-use crate::domain::template::Requests;
+use crate::domain::template::{Mount, Requests};
 
 #[test]
 fn a_surge_of_two_must_replace_five_two_by_two() {
@@ -191,4 +191,21 @@ fn an_edit_during_a_rollout_must_never_run_three_in_a_slot() {
         791s forget 0.1: it has ended and is not kept
     "#]]
     .assert_eq(&play.run());
+}
+
+#[test]
+fn what_changed_of_a_mount_must_be_named_as_the_manifest_names_it() {
+    let mut task = service("web", "app:1");
+    task.template.mounts = vec![volume("data"), volume("more")];
+    let mut play = Play::of(&task);
+    play.run();
+    play.told();
+    play.edit(|task| {
+        task.template.mounts[0].read_only = true;
+        task.template.mounts[1] = Mount { path: "/more".into(), ..volume("other") };
+    });
+    let told = play.run();
+    let why =
+        "mounts./data.readOnly set to true, mounts./more.volume changed from \"more\" to \"other\"";
+    assert!(told.lines().next().is_some_and(|line| line.ends_with(why)), "{told}");
 }
