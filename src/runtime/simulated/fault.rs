@@ -34,6 +34,19 @@ impl Operation {
     pub fn is_step(self) -> bool {
         !matches!(self, Self::Info | Self::List | Self::Inspect | Self::ListResources | Self::Logs)
     }
+
+    /// How long the adapter to Docker Engine waits for an answer to such a call; a stop has its
+    /// grace besides.
+    pub(super) fn deadline(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Info | Self::List | Self::Inspect | Self::ListResources | Self::Logs => 10,
+            Self::MakeNetwork | Self::RemoveNetwork | Self::MakeVolume => 30,
+            Self::Stop | Self::Unpause | Self::Rename | Self::Update | Self::Connect => 30,
+            Self::Create | Self::Remove => 60,
+            Self::Start => 90,
+            Self::Pull => 120,
+        })
+    }
 }
 
 /// What goes wrong with a step.
@@ -54,6 +67,8 @@ pub enum Fault {
     FreezeApplied,
     /// It replies and freezes then.
     FreezeReplied,
+    /// The engine hangs from there on ([`super::Simulated::hang`]), with the request in its queue.
+    Hang,
 }
 
 /// What the test has asked for, and what was counted.

@@ -213,7 +213,7 @@ impl Simulated {
 impl Simulated {
     /// Nobody can speak to the engine; containers run on.
     pub fn engine_down(&self) {
-        self.change(|world, _| world.down = true);
+        self.change(|world, _| world.go_down());
     }
 
     /// The engine can be spoken to again.
@@ -222,6 +222,28 @@ impl Simulated {
             world.down = false;
             world.tell_where(|_| true, &EngineEvent::Relist);
         });
+    }
+
+    /// From now on the engine takes requests, and answers none: as one that was sent `SIGSTOP`.
+    /// Containers run on.
+    pub fn hang(&self) {
+        self.change(|world, _| world.hung = true);
+    }
+
+    /// The engine answers again, and tells what happened meanwhile.
+    pub fn answer_again(&self) {
+        self.change(|world, _| world.answer_again());
+    }
+
+    /// The engine does what it was asked for while it hung, whether somebody still waits for it or
+    /// not.
+    pub fn catch_up(&self) {
+        self.change(|world, now| world.catch_up(now));
+    }
+
+    /// Waits until the engine hangs.
+    pub async fn hanging(&self) {
+        self.wait_for(|world| world.hung.then_some(())).await;
     }
 
     /// The engine stops with all containers and starts again. What handles its stop signal ends as
@@ -234,7 +256,7 @@ impl Simulated {
                 .filter(|(_, body)| body.process.is_alive())
                 .map(|(id, body)| (id.clone(), body.on_term.map_or(KILLED, |(_, code)| code)))
                 .collect();
-            world.down = true;
+            world.go_down();
             for (id, code) in alive {
                 world.end(&id, now, Exit::with(code));
             }

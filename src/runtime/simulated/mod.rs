@@ -14,19 +14,18 @@ mod watch;
 mod world;
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use tokio::sync::watch as channel;
+use tokio::sync::{oneshot, watch as channel};
 use tokio::time::Instant;
 
 pub use fault::{Fault, Operation};
 pub use process::Behaviour;
 pub use world::Happened;
 
-use self::world::World;
+use self::world::{Asked, World};
 use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
@@ -93,7 +92,8 @@ impl Simulated {
         }
     }
 
-    /// Counts a call and lets it through: with a fault, or not at all if the engine is down.
+    /// Counts a call and lets it through: with a fault, or not at all if the engine is down, or
+    /// hangs for longer than a question is waited for.
     async fn admit(&self, operation: Operation) -> Result<Option<Fault>, Unreachable> {
         let (fault, latency, frozen) = self.look(|world, _| {
             let frozen = world.faults.frozen;
@@ -106,6 +106,11 @@ impl Simulated {
         if let Some(latency) = latency {
             tokio::time::sleep(latency).await;
         }
+        if !operation.is_step() {
+            let answers = self.wait_for(|world| (!world.hung).then_some(()));
+            let answers = tokio::time::timeout(operation.deadline(), answers).await;
+            answers.map_err(|_| Unreachable(no_answer(operation)))?;
+        }
         if self.look(|world, _| world.down) {
             return Err(Unreachable("connection refused".to_owned()));
         }
@@ -113,17 +118,35 @@ impl Simulated {
     }
 
     /// Does a step, and what the test has planned for it.
-    async fn step<T>(
+    async fn step<T: Send + 'static>(
         &self,
         operation: Operation,
-        act: impl Future<Output = Outcome<T>> + Send,
+        act: impl FnOnce(&mut World, Instant) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        self.step_until(operation, operation.deadline(), act, |_| true).await
+    }
+
+    /// The same, where the engine answers only once `is_over`.
+    async fn step_until<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        deadline: Duration,
+        act: impl FnOnce(&mut World, Instant) -> Outcome<T> + Send + 'static,
+        is_over: impl Fn(&World) -> bool + Send + Sync,
     ) -> Outcome<T> {
         let fault = match self.admit(operation).await {
             Ok(fault) => fault,
             Err(unreachable) => return Outcome::Unknown(unreachable.0),
         };
+        if fault == Some(Fault::Hang) {
+            self.hang();
+        }
+        let act = async {
+            let answered = tokio::time::timeout(deadline, self.answer(act, is_over)).await;
+            answered.unwrap_or_else(|_| Outcome::Unknown(no_answer(operation)))
+        };
         match fault {
-            None => act.await,
+            None | Some(Fault::Hang) => act.await,
             Some(Fault::Rejected(rejection)) => Outcome::Rejected(rejection),
             Some(Fault::RequestLost) => Outcome::Unknown("the request was lost".to_owned()),
             Some(Fault::ReplyLost) => {
@@ -143,23 +166,36 @@ impl Simulated {
         }
     }
 
+    /// Does something and tells what came of it once `is_over`; as soon as it does not hang.
+    async fn answer<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut World, Instant) -> Outcome<T> + Send + 'static,
+        is_over: impl Fn(&World) -> bool,
+    ) -> Outcome<T> {
+        let (reply, answer) = oneshot::channel();
+        self.change(|world, now| {
+            let asked = Asked(Box::new(move |world, now| {
+                // Nobody may wait for it any more.
+                let _late = reply.send(act(world, now));
+            }));
+            if world.hung { world.asked.push(asked) } else { asked.0(world, now) }
+        });
+        let lost = || Outcome::Unknown("connection reset".to_owned());
+        let Ok(outcome) = answer.await else { return lost() };
+        let over =
+            |world: &mut World| (!world.hung && (world.down || is_over(world))).then_some(());
+        self.wait_for(over).await;
+        if self.look(|world, _| is_over(world)) { outcome } else { lost() }
+    }
+
     async fn freeze<T>(&self) -> Outcome<T> {
         self.change(|world, _| world.faults.frozen = true);
         std::future::pending().await
     }
+}
 
-    /// Sends the stop signal and waits until there is no process.
-    async fn stop_and_wait(&self, id: &ContainerId, grace: Duration) -> Outcome {
-        self.change(|world, now| world.begin_stop(id, grace, now));
-        self.wait_for(|world| {
-            if world.down {
-                return Some(Outcome::Unknown("connection reset".to_owned()));
-            }
-            let alive = world.containers.get(id).is_some_and(|body| body.process.is_alive());
-            (!alive).then_some(Outcome::Done(()))
-        })
-        .await
-    }
+fn no_answer(operation: Operation) -> String {
+    format!("no answer to {operation:?} within {} s", operation.deadline().as_secs())
 }
 
 impl Default for Simulated {
@@ -205,8 +241,8 @@ impl Runtime for Simulated {
     }
 
     async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
-        let act = async { self.change(|world, _| world.pull(image, policy)) };
-        self.step(Operation::Pull, act).await
+        let image = image.clone();
+        self.step(Operation::Pull, move |world, _| world.pull(&image, policy)).await
     }
 
     async fn make_network(
@@ -215,57 +251,65 @@ impl Runtime for Simulated {
         labels: &BTreeMap<String, String>,
         pool: Subnet,
     ) -> Outcome {
-        let act = async { self.change(|world, _| world.make_network(name, labels, pool)) };
+        let (name, labels) = (name.to_owned(), labels.clone());
+        let act = move |world: &mut World, _| world.make_network(&name, &labels, pool);
         self.step(Operation::MakeNetwork, act).await
     }
 
     async fn remove_network(&self, name: &str) -> Outcome {
-        let act = async { self.change(|world, _| world.remove_network(name)) };
-        self.step(Operation::RemoveNetwork, act).await
+        let name = name.to_owned();
+        self.step(Operation::RemoveNetwork, move |world, _| world.remove_network(&name)).await
     }
 
     async fn make_volume(&self, name: &str, labels: &BTreeMap<String, String>) -> Outcome {
-        let act = async { self.change(|world, _| world.make_volume(name, labels)) };
-        self.step(Operation::MakeVolume, act).await
+        let (name, labels) = (name.to_owned(), labels.clone());
+        self.step(Operation::MakeVolume, move |world, _| world.make_volume(&name, &labels)).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Outcome<ContainerId> {
-        let act = async { self.change(|world, _| world.create(spec)) };
-        self.step(Operation::Create, act).await
+        let spec = spec.clone();
+        self.step(Operation::Create, move |world, _| world.create(&spec)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Outcome {
-        let act = async { self.change(|world, now| world.start(id, now)) };
-        self.step(Operation::Start, act).await
+        let id = id.clone();
+        self.step(Operation::Start, move |world, now| world.start(&id, now)).await
     }
 
     async fn stop(&self, id: &ContainerId, grace: Duration) -> Outcome {
-        self.step(Operation::Stop, self.stop_and_wait(id, grace)).await
+        let (operation, stopped) = (Operation::Stop, id.clone());
+        let begin = move |world: &mut World, now| {
+            world.begin_stop(&stopped, grace, now);
+            Outcome::Done(())
+        };
+        let is_over =
+            |world: &World| !world.containers.get(id).is_some_and(|body| body.process.is_alive());
+        self.step_until(operation, grace + operation.deadline(), begin, is_over).await
     }
 
     async fn remove(&self, id: &ContainerId) -> Outcome {
-        let act = async { self.change(|world, _| world.remove(id)) };
-        self.step(Operation::Remove, act).await
+        let id = id.clone();
+        self.step(Operation::Remove, move |world, _| world.remove(&id)).await
     }
 
     async fn unpause(&self, id: &ContainerId) -> Outcome {
-        let act = async { self.change(|world, now| world.unpause(id, now)) };
-        self.step(Operation::Unpause, act).await
+        let id = id.clone();
+        self.step(Operation::Unpause, move |world, now| world.unpause(&id, now)).await
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Outcome {
-        let act = async { self.change(|world, _| world.rename(id, name)) };
-        self.step(Operation::Rename, act).await
+        let (id, name) = (id.clone(), name.to_owned());
+        self.step(Operation::Rename, move |world, _| world.rename(&id, &name)).await
     }
 
     async fn update(&self, id: &ContainerId, resources: &Resources) -> Outcome {
-        let act = async { self.change(|world, _| world.update(id, resources)) };
-        self.step(Operation::Update, act).await
+        let (id, resources) = (id.clone(), resources.clone());
+        self.step(Operation::Update, move |world, _| world.update(&id, &resources)).await
     }
 
     async fn connect(&self, id: &ContainerId, network: &NetworkAttachment) -> Outcome {
-        let act = async { self.change(|world, _| world.connect(id, network)) };
-        self.step(Operation::Connect, act).await
+        let (id, network) = (id.clone(), network.clone());
+        self.step(Operation::Connect, move |world, _| world.connect(&id, &network)).await
     }
 
     fn logs(

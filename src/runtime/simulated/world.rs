@@ -49,12 +49,27 @@ pub(super) struct World {
     pub(super) mute: BTreeSet<ContainerId>,
     pub(super) deaf: bool,
     pub(super) down: bool,
+    /// It takes requests and answers none.
+    pub(super) hung: bool,
+    /// What it was asked for meanwhile and has not done.
+    pub(super) asked: Vec<Asked>,
+    /// What happened meanwhile, and whom it will tell.
+    told_late: Vec<(Weak<Inbox>, EngineEvent)>,
     pub(super) engine_id: String,
     pub(super) engine_started: Timestamp,
     /// Every begin and end of a process, in order.
     pub(super) happened: Vec<Happened>,
     began: Instant,
     made: u64,
+}
+
+/// A step that somebody asked for while the engine hung.
+pub(super) struct Asked(pub(super) Box<dyn FnOnce(&mut World, Instant) + Send>);
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asked")
+    }
 }
 
 /// A container.
@@ -118,6 +133,9 @@ impl World {
             mute: BTreeSet::new(),
             deaf: false,
             down: false,
+            hung: false,
+            asked: Vec::new(),
+            told_late: Vec::new(),
             engine_id: "SIMU:LATE:D000".to_owned(),
             engine_started: EPOCH,
             happened: Vec::new(),
@@ -166,6 +184,31 @@ impl World {
     /// When something will happen by itself next.
     pub(super) fn next_end(&self) -> Option<Instant> {
         self.ends.first().map(|(at, _)| *at)
+    }
+
+    /// The engine ends; what it was asked for and has not done is lost.
+    pub(super) fn go_down(&mut self) {
+        self.down = true;
+        self.hung = false;
+        self.asked.clear();
+        self.told_late.clear();
+    }
+
+    /// The engine does not hang any more, and tells what happened meanwhile.
+    pub(super) fn answer_again(&mut self) {
+        self.hung = false;
+        for (inbox, event) in std::mem::take(&mut self.told_late) {
+            if let Some(inbox) = inbox.upgrade() {
+                inbox.put(event);
+            }
+        }
+    }
+
+    /// The engine does what it was asked for while it hung.
+    pub(super) fn catch_up(&mut self, now: Instant) {
+        for asked in std::mem::take(&mut self.asked) {
+            asked.0(self, now);
+        }
     }
 
     /// Changes what a process does, and with it when it will end.
@@ -219,14 +262,20 @@ impl World {
         self.subscribers.retain(|(worker, inbox)| {
             let inbox = inbox.upgrade();
             if let Some(inbox) = inbox.as_ref().filter(|_| whom(worker)) {
-                inbox.put(event.clone());
+                if self.hung {
+                    self.told_late.push((Arc::downgrade(inbox), event.clone()));
+                } else {
+                    inbox.put(event.clone());
+                }
             }
             inbox.is_some()
         });
     }
 
     pub(super) fn subscribe(&mut self, worker: WorkerName, inbox: &Arc<Inbox>) {
-        if !self.down {
+        if self.hung {
+            self.told_late.push((Arc::downgrade(inbox), EngineEvent::Relist));
+        } else if !self.down {
             inbox.put(EngineEvent::Relist);
         }
         self.subscribers.push((worker, Arc::downgrade(inbox)));

@@ -260,6 +260,39 @@ async fn an_answer_that_is_lost_must_be_looked_for_not_guessed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_at_any_effect_must_have_each_done_once() {
+    for scenario in scenarios() {
+        let name = scenario.name;
+        let (wanted, effects) = reference(&scenario).await;
+        for effect in 0..effects {
+            // For less than any step is waited for, and for more than each. What it was asked for
+            // meanwhile it does first, or some time after it answers again.
+            for (hung, late) in [(15, false), (200, true)] {
+                let what = format!("{name}, {hung} s at effect {effect} of {effects}");
+                let (host, untouched) = ready(&scenario).await;
+                host.engine.plan_fault(host.engine.steps() + effect, Fault::Hang);
+                host.engine.hanging().await;
+                sleep(secs(hung)).await;
+                if !late {
+                    host.engine.catch_up();
+                }
+                host.engine.answer_again();
+                if late {
+                    let answers =
+                        async |host: &Host| host.overview().await.engine_unavailable.is_none();
+                    host.until("the engine is asked", secs(32), answers).await;
+                    sleep(secs(7)).await;
+                    host.engine.catch_up();
+                }
+                host.settle().await;
+                let found = end(&host, &scenario, &untouched, &what).await;
+                assert_eq!(found, wanted, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_crashes_must_be_survived_like_one() {
     let all = scenarios();
     let scenario = all.iter().find(|it| it.name == "an update that stops first").unwrap();

@@ -31,6 +31,64 @@ async fn while_the_engine_is_away_nothing_must_be_decided() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_hangs_for_a_minute_must_find_all_done_once() {
+    // What it was asked for and nobody waits for any more, it does first or somewhat later.
+    for late in [false, true] {
+        let long = Behaviour { on_term: Some((millis(100), 0)), ..Behaviour::runs() };
+        let mut host = Host::new();
+        host.engine.task("default/once", Behaviour::ends(secs(1), 0));
+        host.engine.task("default/web", long);
+        host.write_all(["web", "x"].map(|name| (format!("{name}.yaml"), task(name, ""))));
+        host.start().await;
+        host.settle().await;
+        let before = host.live();
+        host.engine.set_latency(Operation::Create, secs(1));
+        host.engine.set_latency(Operation::Start, secs(1));
+        // A start, and half a second later a create, are under way.
+        host.write("once.yaml", &task("once", "  restartPolicy: Never"));
+        sleep(millis(1500)).await;
+        host.write("new.yaml", &task("new", ""));
+        sleep(millis(400)).await;
+        assert_eq!((host.calls(Operation::Create), host.calls(Operation::Start)), (4, 3));
+        host.engine.hang();
+        host.write("web.yaml", &task("web", "  image: app:2"));
+        for name in ["web", "x", "once", "new"] {
+            host.until_reason(name, ConditionType::Converged, "EngineUnavailable").await;
+        }
+        let (steps, since) = (host.engine.steps(), tokio::time::Instant::now());
+        host.write("later.yaml", &task("later", ""));
+        sleep(secs(60)).await;
+        assert_eq!(host.engine.steps(), steps, "nothing is decided: {:?}", since.elapsed());
+        assert!(host.overview().await.engine_unavailable.is_some());
+        let there = host.status("x").await;
+        assert_eq!(there.condition(ConditionType::Ready).unwrap().status, Truth::Unknown);
+
+        if !late {
+            host.engine.catch_up();
+        }
+        host.engine.answer_again();
+        host.until("it is asked again", secs(32), async |host| {
+            host.overview().await.engine_unavailable.is_none()
+        })
+        .await;
+        if late {
+            sleep(secs(3)).await;
+            host.engine.catch_up();
+        }
+        host.settle().await;
+        assert_eq!(host.live_names(), ["later.0.1", "new.0.1", "web.0.2", "x.0.1"]);
+        assert_eq!(host.only("x"), before["x.0.1"]);
+        let starts = ["later", "new", "once", "web", "x"].map(|name| host.starts(name));
+        assert_eq!(starts, [1, 1, 1, 2, 1], "late: {late}");
+        assert_eq!(host.status("once").await.phase, Phase::Completed);
+        for name in ["later", "new", "once", "web", "x"] {
+            assert_eq!(host.status(name).await.restarts, 0, "{name}");
+        }
+        promises::assert_kept(&host.engine, true, "an engine that hung");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_is_away_when_evenkeel_starts_must_be_waited_for() {
     let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
     let (before, steps) = (host.live(), host.engine.steps());
