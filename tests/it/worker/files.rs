@@ -122,26 +122,50 @@ async fn the_last_of_many_quick_edits_must_win_with_few_rollouts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_converged_must_be_left_alone_and_asked_about_seldom() {
-    let files: Vec<(String, String)> = (0..100)
-        .map(|number| (format!("t{number}.yaml"), task(&format!("t{number}"), "")))
-        .collect();
+    const COUNT: usize = 100;
+    let files = |image: &str| -> Vec<(String, String)> {
+        let spec = format!("  image: {image}");
+        (0..COUNT).map(|at| (format!("t{at}.yaml"), task(&format!("t{at}"), &spec))).collect()
+    };
     let mut host = Host::new();
-    host.write_all(files);
     host.start().await;
-    host.settle().await;
-    sleep(secs(60)).await;
-    let (before, steps, reads) = (host.live(), host.engine.steps(), host.reads());
-    assert_eq!(before.len(), 100);
-    sleep(secs(600)).await;
-    assert_eq!((host.live(), host.engine.steps()), (before.clone(), steps));
-    let each_minute = (host.reads() - reads) as f64 / 10.0;
-    assert!(each_minute <= 10.0, "{each_minute} calls a minute");
-    assert!(host.calls(Operation::List) > 20, "it is still looking");
-    for _ in 0..100 {
-        host.send();
-        sleep(millis(10)).await;
+    // First nothing but what runs is there, then what ended before is kept as well.
+    for (image, kept) in [("app:1", 0), ("app:2", COUNT)] {
+        host.write_all(files(image));
+        host.settle().await;
+        sleep(secs(60)).await;
+        let (live, steps, looks) = (host.live(), host.engine.steps(), host.wakes());
+        assert_eq!((live.len(), host.ours().len()), (COUNT, COUNT + kept));
+        let before = host.engine.calls();
+        let mut minute_ago = host.reads();
+        for minute in 0..60 {
+            sleep(secs(60)).await;
+            let calls = host.reads() - minute_ago;
+            assert!(calls <= 10, "{calls} calls in minute {minute}");
+            minute_ago += calls;
+        }
+        let asked: Vec<(Operation, u64)> = host
+            .engine
+            .calls()
+            .into_iter()
+            .map(|(it, calls)| (it, calls - before.get(&it).unwrap_or(&0)))
+            .filter(|(_, calls)| *calls > 0)
+            .collect();
+        // One list in 30 s and one inspect in 10 s, a tenth more or less.
+        let [(Operation::List, lists), (Operation::Inspect, inspects)] = asked[..] else {
+            panic!("{asked:?}");
+        };
+        assert!((109..=133).contains(&lists), "{lists} lists in an hour");
+        assert!(inspects.abs_diff(3 * lists) <= 3, "{inspects} inspects to {lists} lists");
+        assert_eq!((host.live(), host.engine.steps()), (live.clone(), steps));
+        // The files are read anew, and are the same.
+        for _ in 0..100 {
+            host.send();
+            sleep(millis(10)).await;
+        }
+        assert_eq!((host.live(), host.engine.steps()), (live, steps));
+        assert_eq!(host.wakes(), looks, "no task is looked at");
     }
-    assert_eq!((host.live(), host.engine.steps()), (before, steps));
 }
 
 #[tokio::test(start_paused = true)]
