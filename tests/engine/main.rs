@@ -15,6 +15,7 @@ mod house;
 mod idle;
 mod on_docker;
 mod poller;
+mod proxy;
 mod registry;
 mod settings;
 mod updates;
