@@ -26,7 +26,7 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 const TURN_EVERY: Duration = Duration::from_secs(10);
 
 /// The longest wait before an engine that can't be asked is asked again.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 impl<R: Runtime> Worker<R> {
     /// Something happened in the engine.

@@ -28,7 +28,7 @@ use crate::runtime::inbox::Inbox;
 /// No event is as long; what is, is none.
 const LINE_MAX: usize = 1024 * 1024;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
+const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A stream that lived as long is forgiven its end.
 const SETTLED: Duration = Duration::from_secs(10);
 

@@ -67,10 +67,7 @@ async fn an_engine_that_hangs_for_a_minute_must_find_all_done_once() {
             host.engine.catch_up();
         }
         host.engine.answer_again();
-        host.until("it is asked again", secs(32), async |host| {
-            host.overview().await.engine_unavailable.is_none()
-        })
-        .await;
+        host.until("it is asked again", secs(32), is_asked).await;
         if late {
             sleep(secs(3)).await;
             host.engine.catch_up();
@@ -85,6 +82,36 @@ async fn an_engine_that_hangs_for_a_minute_must_find_all_done_once() {
             assert_eq!(host.status(name).await.restarts, 0, "{name}");
         }
         promises::assert_kept(&host.engine, true, "an engine that hung");
+    }
+}
+
+async fn is_asked(host: &Host) -> bool {
+    host.overview().await.engine_unavailable.is_none()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_was_away_for_long_must_be_asked_soon_after_it_is_back() {
+    for hangs in [false, true] {
+        let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+        // Nothing but time tells that it is back.
+        host.engine.lose_events(true);
+        for away in 1..20 {
+            if hangs {
+                host.engine.hang()
+            } else {
+                host.engine.engine_down()
+            }
+            let unasked = async |host: &Host| !is_asked(host).await;
+            host.until("it is away", secs(60), unasked).await;
+            sleep(secs(300 + away)).await;
+            if hangs {
+                host.engine.answer_again()
+            } else {
+                host.engine.engine_up()
+            }
+            host.until("it is asked again", secs(11), is_asked).await;
+        }
+        assert_eq!(host.live_names(), ["web.0.1"]);
     }
 }
 
