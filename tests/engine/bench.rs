@@ -39,8 +39,7 @@ impl DockerBench {
                 std::env::var_os("CI").is_none(),
                 "there is no Docker Engine, and CI needs one"
             );
-            // Past the test harness, which would show it for failures only.
-            std::io::stderr().write_all(b"SKIPPED: no Docker Engine\n").unwrap();
+            skip("no Docker Engine");
             return None;
         }
         static MADE: AtomicU32 = AtomicU32::new(0);
@@ -54,6 +53,11 @@ impl DockerBench {
     pub fn stranger_label(&self) -> String {
         format!("{STRANGER}={}", self.worker)
     }
+}
+
+/// Says that something is not tried: past the test harness, which would show it for failures only.
+pub fn skip(why: &str) {
+    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).unwrap();
 }
 
 /// Whether there is an engine; the image is made then.

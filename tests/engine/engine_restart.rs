@@ -1,18 +1,20 @@
 //! What becomes of tasks when the engine itself ends, is killed, or hangs. The engine is one of the
 //! test's own, in a network namespace of its own: nobody else's container is on it.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bench::{DockerBench, IMAGE};
+use crate::bench::{DockerBench, IMAGE, skip};
 use crate::house::{House, PATIENCE, condition, get, service, signal};
 use crate::poller::Poller;
+use crate::proxy;
 
 /// An engine that a test may do anything to.
 struct Engine {
@@ -22,14 +24,19 @@ struct Engine {
     directory: TempDir,
 }
 
-fn skip(why: &str) {
-    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).unwrap();
-}
-
 impl Engine {
-    /// One that has the test image; `None`, and loud, where there can't be one. In CI that is a
-    /// failure, unless the kernel forbids namespaces.
+    /// One that has the test image, and takes its containers along when it ends; `None`, and loud,
+    /// where there can't be one. In CI that is a failure, unless the kernel forbids namespaces.
     fn start() -> Option<Self> {
+        Self::with("{}")
+    }
+
+    /// One that leaves its containers running.
+    fn live_restoring() -> Option<Self> {
+        Self::with(r#"{"live-restore": true}"#)
+    }
+
+    fn with(settings: &str) -> Option<Self> {
         // The image is made on the host's engine.
         DockerBench::new()?;
         let directory = tempfile::tempdir().unwrap();
@@ -49,7 +56,7 @@ impl Engine {
             assert!(Instant::now() < deadline, "no namespaces come up");
             std::thread::sleep(Duration::from_millis(20));
         }
-        fs::write(directory.path().join("daemon.json"), "{}").unwrap();
+        fs::write(directory.path().join("daemon.json"), settings).unwrap();
         let mut engine = Self { holder, process: None, directory };
         if let Err(why) = engine.begin() {
             assert!(std::env::var_os("CI").is_none(), "no engine of one's own: {why}");
@@ -59,7 +66,7 @@ impl Engine {
         let mut save =
             Command::new("docker").args(["save", IMAGE]).stdout(Stdio::piped()).spawn().unwrap();
         let mut load = Command::new("docker");
-        load.arg("-H").arg(format!("unix://{}", engine.socket().display())).arg("load");
+        load.args(["-H", &engine.address(), "load"]);
         let loaded = load.stdin(save.stdout.take().unwrap()).output().unwrap();
         assert!(save.wait().unwrap().success() && loaded.status.success(), "{loaded:?}");
         Some(engine)
@@ -67,6 +74,14 @@ impl Engine {
 
     fn socket(&self) -> PathBuf {
         self.directory.path().join("docker.sock")
+    }
+
+    fn address(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
     }
 
     /// Starts it, again or for the first time, and waits until it answers. After a kill it may be
@@ -101,15 +116,14 @@ impl Engine {
             .arg(at("exec"))
             .arg("--pidfile")
             .arg(at("pid"))
-            .arg("-H")
-            .arg(format!("unix://{}", self.socket().display()))
+            .args(["-H", &self.address()])
             .stdout(Stdio::null())
             .stderr(fs::File::create(at("log"))?)
             .spawn()
     }
 
     fn signal(&self, name: &str) {
-        signal(name, self.process.as_ref().unwrap().id());
+        signal(name, self.pid());
     }
 
     /// Ends it by a signal.
@@ -127,11 +141,20 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // In order, so that nothing of its containers stays behind.
+        if let Some(process) = &self.process {
+            let _ = Command::new("kill").args(["-CONT", &process.id().to_string()]).status();
+        } else {
+            let _ = self.begin();
+        }
+        let host = self.address();
+        let there = Command::new("docker").args(["-H", &host, "ps", "-aq"]).output();
+        let there = there.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
+        let mut remove = Command::new("docker");
+        remove.args(["-H", &host, "rm", "-f"]).args(there.unwrap_or_default().split_whitespace());
+        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
         if let Some(mut process) = self.process.take() {
-            // In order, so that nothing of its containers stays behind.
-            let pid = process.id().to_string();
-            let _ = Command::new("kill").args(["-CONT", &pid]).status();
-            let _ = Command::new("kill").args(["-TERM", &pid]).status();
+            let _ = Command::new("kill").args(["-TERM", &process.id().to_string()]).status();
             let _ = process.wait();
         }
         let _ = self.holder.kill();
@@ -176,10 +199,16 @@ fn what_an_engine_takes_along_when_it_ends_comes_back_once() {
     // Away for long enough to be missed, and back at once.
     let ends = [("KILL", true), ("TERM", true), ("KILL", false), ("TERM", false)];
     for (attempt, (name, long)) in (1..).zip(ends) {
+        let mut value = house.wait_up("web").value().unwrap().to_owned();
         let poller = Poller::start(&house);
         engine.end(name);
         if long {
-            wait_engine_away(&house, "web");
+            for task in ["web", "again", "once"] {
+                wait_engine_away(&house, task);
+            }
+            // What is edited meanwhile comes back as it is to be.
+            value = (attempt + 1).to_string();
+            house.save("web.yaml", &service("web", &value, ""));
         }
         assert!(!house.has_died());
         engine.begin().unwrap();
@@ -188,6 +217,7 @@ fn what_an_engine_takes_along_when_it_ends_comes_back_once() {
             (web.label("evenkeel.attempt") != attempt.to_string()).then_some(web)
         });
         assert_eq!(web.label("evenkeel.attempt"), (attempt + 1).to_string(), "SIG{name}");
+        assert_eq!(web.value(), Some(&*value), "SIG{name}");
         house.wait("the job has come back", || {
             let live = house.live("again");
             (live.len() == 1 && live[0].label("evenkeel.attempt") == (attempt + 1).to_string())
@@ -206,34 +236,149 @@ fn what_an_engine_takes_along_when_it_ends_comes_back_once() {
     }
 }
 
+/// How often the engine did `action` to each container of a worker since it began, by name.
+fn deeds(house: &House, action: &str) -> BTreeMap<String, u32> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 1;
+    let event = format!("%22event%22%3A%5B%22{action}%22%5D");
+    let filters = format!("%7B%22type%22%3A%5B%22container%22%5D%2C{event}%7D");
+    let path = format!("/events?since=0&until={now}&filters={filters}");
+    let (_, body) = get(&house.engine, &path).expect("the engine tells what happened");
+    let mut deeds = BTreeMap::new();
+    for line in body.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let name = line["Actor"]["Attributes"]["name"].as_str().unwrap_or_default();
+        if name.contains(house.worker()) {
+            *deeds.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    deeds
+}
+
+/// Sends `SIGSTOP` and waits until it has come.
+fn freeze(pid: u32) {
+    signal("STOP", pid);
+    let stat = format!("/proc/{pid}/stat");
+    while !fs::read_to_string(&stat).unwrap().rsplit_once(')').unwrap().1.starts_with(" T") {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn while_an_engine_hangs_nothing_is_decided_and_afterwards_all_is_done_once() {
     let Some(mut engine) = Engine::start() else { return };
     let mut house = engine.house();
+    // It hangs the moment that it is asked to make a container; it has got the request.
+    let (socket, pid) = (house.home.path().join("proxy.sock"), engine.pid());
+    let armed = AtomicBool::new(true);
+    let requests = proxy::pass_on(&socket, &engine.socket(), move |line| {
+        let of_new = line.starts_with("POST /") && line.contains(".default.new.0.1");
+        if of_new && armed.swap(false, Ordering::Relaxed) {
+            freeze(pid);
+        }
+    });
+    house.through = Some(socket);
     house.start();
     house.save("web.yaml", &service("web", "1", ""));
     house.save("other.yaml", &service("other", "1", ""));
     house.wait_up("web");
     let other = house.wait_up("other");
-    engine.signal("STOP");
-    house.save("web.yaml", &service("web", "2", ""));
+
     house.save("new.yaml", &service("new", "1", ""));
-    let end = Instant::now() + Duration::from_secs(15);
-    while Instant::now() < end {
-        let began = Instant::now();
-        assert!(house.try_ask("/v1/worker").is_some(), "it answers");
-        assert!(began.elapsed() < Duration::from_secs(5), "it answers soon");
-        std::thread::sleep(Duration::from_millis(200));
+    house.wait("the container of new is asked for", || {
+        let is_it = |line: &String| line.contains(".default.new.0.1");
+        requests.since(0).iter().any(is_it).then_some(())
+    });
+    // Edited before anybody knows, and after.
+    house.save("web.yaml", &service("web", "2", ""));
+    for task in ["web", "other", "new"] {
+        wait_engine_away(&house, task);
     }
+    let mark = requests.count();
+    house.save("web.yaml", &service("web", "3", ""));
+    house.save("later.yaml", &service("later", "1", ""));
+    wait_engine_away(&house, "later");
+    // The longest that anything under way is waited for.
+    house.wait("the answer to the create is waited for no longer", || {
+        house.ask("/v1/worker").get("engineUnavailable").expect("it is still away");
+        house.log().contains("no answer to the create within 60 s").then_some(())
+    });
     assert!(!house.has_died());
+    let asked = requests.since(mark);
+    assert!(!asked.is_empty() && asked.iter().all(|line| line.starts_with("GET ")), "{asked:#?}");
+
     let poller = Poller::start(&house);
     engine.signal("CONT");
-    house.wait_value("web", "2");
-    house.wait_up("web");
-    house.wait_up("new");
+    house.wait_value("web", "3");
+    for task in ["web", "new", "later"] {
+        house.wait_up(task);
+        assert_eq!(house.status(task).unwrap()["restarts"], 0, "{task}");
+    }
     house.assert_same(&[&other]);
-    let seen = poller.end();
-    assert_eq!((seen["new.0"].ids.len(), seen["other.0"].ids.len()), (1, 1), "{seen:?}");
-    assert!(seen["web.0"].most <= 2 && seen["web.0"].ids.len() <= 2, "{seen:?}");
+    for (slot, seen) in poller.end() {
+        let (most, ids) = if slot == "web.0" { (2, 2) } else { (1, 1) };
+        assert!(seen.most <= most && seen.ids.len() <= ids, "{slot}: {seen:?}");
+    }
+    for action in ["create", "start"] {
+        let deeds = deeds(&house, action);
+        assert_eq!(deeds.len(), 5, "{action}: {deeds:?}");
+        assert!(deeds.values().all(|times| *times == 1), "{action}: {deeds:?}");
+    }
     engine.end("TERM");
+}
+
+#[test]
+fn what_an_engine_leaves_running_when_it_ends_is_left_running() {
+    let Some(mut engine) = Engine::live_restoring() else { return };
+    let mut house = engine.house();
+    house.start();
+    house.save("web.yaml", &service("web", "0", ""));
+    house.save("other.yaml", &service("other", "1", ""));
+    house.save("again.yaml", &service("again", "1", "restartPolicy: OnFailure"));
+    house.save("once.yaml", &service("once", "1", "restartPolicy: Never"));
+    house.wait_up("web");
+    let other = house.wait_up("other");
+    let [again, once] =
+        ["again", "once"].map(|job| house.wait(&format!("{job} runs"), || house.live(job).pop()));
+
+    for (round, (name, long)) in (1..).zip([("KILL", true), ("TERM", false)]) {
+        engine.end(name);
+        if long {
+            for task in ["web", "other", "again", "once"] {
+                wait_engine_away(&house, task);
+            }
+        }
+        house.save("web.yaml", &service("web", &round.to_string(), ""));
+        engine.begin().unwrap();
+        house.wait_value("web", &round.to_string());
+        house.wait_up("web");
+        house.assert_same(&[&other, &again, &once]);
+        assert!(!house.has_died());
+    }
+    for task in ["web", "other", "again", "once"] {
+        let status = house.status(task).unwrap();
+        assert_eq!(status["restarts"], 0, "{task}: {status}");
+        let events = house.ask(&format!("/v1/events?limit=1000&task=default/{task}"));
+        assert!(!events.to_string().contains("Disrupted"), "{task}: {events}");
+    }
+    for action in ["create", "start"] {
+        let deeds = deeds(&house, action);
+        assert!(deeds.values().all(|times| *times == 1), "{action}: {deeds:?}");
+    }
+
+    // One that fails meanwhile has failed by itself, and no engine has had to do with it.
+    engine.end("TERM");
+    for seen in [&other, &once] {
+        let pid = seen.all["State"]["Pid"].as_u64().unwrap();
+        signal("KILL", u32::try_from(pid).unwrap());
+    }
+    wait_engine_away(&house, "other");
+    engine.begin().unwrap();
+    let next = house.wait("other runs again", || {
+        house.live("other").into_iter().find(|seen| seen.id != other.id)
+    });
+    let status = house.status("other").unwrap();
+    assert_eq!(reason(&status, 1), "Error", "{status}");
+    assert_eq!(next.label("evenkeel.attempt"), "2");
+    let once = house.wait_phase("once", "Failed");
+    assert_eq!(reason(&once, 1), "Error", "{once}");
+    house.assert_same(&[&again]);
 }

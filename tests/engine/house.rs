@@ -34,6 +34,8 @@ pub struct House {
     pub home: TempDir,
     /// Further arguments of the daemon.
     pub arguments: Vec<String>,
+    /// The command that the daemon is started by, which becomes it.
+    pub within: Vec<String>,
     /// Where the engine listens.
     pub engine: PathBuf,
     /// Where the daemon believes that the engine listens, if elsewhere.
@@ -72,8 +74,8 @@ impl House {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("tasks")).unwrap();
         let log = Arc::default();
-        let (daemon, through, arguments) = (None, None, Vec::new());
-        Self { daemon, log, home, arguments, engine, through, worker, _bench: bench }
+        let (daemon, through, arguments, within) = (None, None, Vec::new(), Vec::new());
+        Self { daemon, log, home, arguments, within, engine, through, worker, _bench: bench }
     }
 
     /// The same with a daemon that keeps it.
@@ -107,9 +109,12 @@ impl House {
         fs::remove_file(self.path(file)).unwrap();
     }
 
-    fn command(&self, verb: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel"));
+    fn command(&self, verb: &str, within: &[String]) -> Command {
+        let program = env!("CARGO_BIN_EXE_evenkeel").to_owned();
+        let mut words = within.iter().chain([&program]);
+        let mut command = Command::new(words.next().expect("the program is there"));
         command
+            .args(words)
             .arg(verb)
             .args(["--worker", &self.worker, "--log", "info,evenkeel::worker::look=debug"])
             .arg("--state-dir")
@@ -129,7 +134,7 @@ impl House {
     /// Starts the daemon.
     pub fn begin(&mut self) {
         assert!(self.daemon.is_none(), "it runs already");
-        let mut command = self.command("run");
+        let mut command = self.command("run", &self.within);
         command.arg(self.path("")).args(&self.arguments);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let (said, log) = (child.stderr.take().unwrap(), Arc::clone(&self.log));
@@ -146,7 +151,7 @@ impl House {
 
     /// Runs another command of the same worker.
     pub fn evenkeel<'a>(&self, verb: &str, more: impl IntoIterator<Item = &'a str>) -> Output {
-        self.command(verb).args(more).output().unwrap()
+        self.command(verb, &[]).args(more).output().unwrap()
     }
 
     pub fn pid(&self) -> u32 {

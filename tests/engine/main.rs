@@ -19,3 +19,4 @@ mod proxy;
 mod registry;
 mod settings;
 mod updates;
+mod watches;
