@@ -6,23 +6,52 @@ use std::net::IpAddr;
 use super::container::volume_name;
 use super::name::{Label, WorkerName};
 use super::plan::StopFirst;
+use super::policy::is_at_or_below;
 use super::task::{Strategy, Task};
 use super::template::{Mount, MountSource, Port, Protocol, Template};
 
-/// What a writable mount writes, in a form that is equal wherever it is the same; `None` if nothing
-/// that another container could write too.
-#[must_use]
-pub fn mount_key(worker: &WorkerName, namespace: &Label, mount: &Mount) -> Option<String> {
-    if mount.read_only {
-        return None;
-    }
-    match &mount.source {
-        MountSource::Volume(name) => {
-            Some(format!("volume {}", volume_name(worker, namespace, name)))
+/// What a mount that is not read-only writes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Written {
+    /// A volume, by the engine's name for it.
+    Volume(String),
+    /// A path of the host and all beneath it: absolute, without `.` and `..`.
+    HostPath(String),
+}
+
+impl Written {
+    /// What `mount` writes; `None` if nothing that another container could write too.
+    #[must_use]
+    pub fn by(worker: &WorkerName, namespace: &Label, mount: &Mount) -> Option<Self> {
+        if mount.read_only {
+            return None;
         }
-        MountSource::EngineVolume(name) => Some(format!("volume {name}")),
-        MountSource::HostPath { path, .. } => Some(format!("host path {path}")),
-        MountSource::Tmpfs { .. } => None,
+        match &mount.source {
+            MountSource::Volume(name) => Some(Self::Volume(volume_name(worker, namespace, name))),
+            MountSource::EngineVolume(name) => Some(Self::Volume(name.clone())),
+            MountSource::HostPath { path, .. } => Some(Self::HostPath(path.clone())),
+            MountSource::Tmpfs { .. } => None,
+        }
+    }
+
+    /// What both write, if anything: of two paths the one that lies beneath the other.
+    #[must_use]
+    pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        match (self, other) {
+            (Self::HostPath(one), Self::HostPath(two)) if is_at_or_below(one, two) => Some(self),
+            (Self::HostPath(one), Self::HostPath(two)) if is_at_or_below(two, one) => Some(other),
+            (Self::Volume(one), Self::Volume(two)) if one == two => Some(self),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Volume(name) => write!(f, "volume {name}"),
+            Self::HostPath(path) => write!(f, "host path {path}"),
+        }
     }
 }
 
@@ -30,10 +59,17 @@ pub fn mount_key(worker: &WorkerName, namespace: &Label, mount: &Mount) -> Optio
 pub fn written<'a>(
     worker: &'a WorkerName,
     task: &'a Task,
-) -> impl Iterator<Item = (String, bool)> + 'a {
+) -> impl Iterator<Item = (Written, bool)> + 'a {
     task.template.mounts.iter().filter_map(move |mount| {
-        mount_key(worker, &task.name.namespace, mount).map(|key| (key, mount.shared))
+        let written = Written::by(worker, &task.name.namespace, mount)?;
+        Some((written, mount.shared))
     })
+}
+
+/// What two write of which not both let the other write it too.
+#[must_use]
+pub fn clash<'a>(one: &'a (Written, bool), other: &'a (Written, bool)) -> Option<&'a Written> {
+    one.0.overlap(&other.0).filter(|_| !(one.1 && other.1))
 }
 
 /// A port of the host that a manifest names.
@@ -106,13 +142,11 @@ pub fn stop_first(worker: &WorkerName, old: &Task, new: &Task) -> Option<StopFir
     if new.template.host_network {
         return Some(StopFirst::HostNetwork);
     }
-    let old_written: Vec<(String, bool)> = written(worker, old).collect();
-    for (key, shared) in written(worker, new) {
-        let clash =
-            |(old_key, old_shared): &(String, bool)| *old_key == key && !(shared && *old_shared);
-        if old_written.iter().any(clash) {
-            return Some(StopFirst::Mount(key));
-        }
+    let before: Vec<_> = written(worker, old).collect();
+    let after: Vec<_> = written(worker, new).collect();
+    let mut both = after.iter().flat_map(|it| before.iter().filter_map(move |old| clash(it, old)));
+    if let Some(mount) = both.next() {
+        return Some(StopFirst::Mount(mount.clone()));
     }
     let mut both = fixed_ports(&new.template)
         .flat_map(|port| fixed_ports(&old.template).filter_map(move |held| held.overlap(port)));

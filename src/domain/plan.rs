@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::exclusive::FixedPort;
+use super::exclusive::{FixedPort, Written};
 use super::instance::{ContainerId, EndReason, Seat};
 use super::name::{Label, TaskName};
 use super::source::Place;
@@ -197,7 +197,7 @@ pub enum Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StopFirst {
     /// Both write this mount.
-    Mount(String),
+    Mount(Written),
     /// Both are published at this host port.
     HostPort(FixedPort),
     /// Both are in the host's network.
@@ -285,8 +285,8 @@ pub enum Waiting {
     BusyPort(FixedPort, Mono),
     /// A mount that another instance writes.
     Mount {
-        /// What is mounted.
-        mount: String,
+        /// What both write.
+        mount: Written,
         /// Whose instance.
         task: TaskName,
         /// Which.

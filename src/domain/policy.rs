@@ -201,7 +201,8 @@ impl Level {
 
 /// Whether `path` is `parent` or lies below it, compared part by part: `/srv/ab` is not below
 /// `/srv/a`.
-fn is_at_or_below(path: &str, parent: &str) -> bool {
+/// Whether a path is another one or lies beneath it, both absolute and normalised.
+pub(super) fn is_at_or_below(path: &str, parent: &str) -> bool {
     if parent.is_empty() {
         return false;
     }

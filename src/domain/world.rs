@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::desired::Presence;
-use super::exclusive::FixedPort;
+use super::exclusive::{FixedPort, Written};
 use super::instance::Seat;
 use super::name::{Label, TaskName, WorkerName};
 use super::record::Record;
@@ -119,14 +119,12 @@ impl PortRival {
 /// A live instance that writes a mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
-    /// What is mounted, as [`super::exclusive::mount_key`] says.
-    pub mount: String,
+    /// What it writes, and whether it lets others write that too.
+    pub written: (Written, bool),
     /// Whose instance.
     pub task: TaskName,
     /// Which.
     pub seat: Seat,
-    /// It lets others write it too.
-    pub shared: bool,
 }
 
 impl World<'_> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::decide::in_force;
 use crate::domain::desired::{Desired, Presence};
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, Written};
 use crate::domain::instance::{ContainerId, Instance};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
@@ -16,8 +16,8 @@ use crate::domain::world::{PortRival, Writer};
 #[derive(Debug, Default)]
 pub struct Index {
     ports: BTreeMap<u16, BTreeSet<TaskName>>,
-    mounts: BTreeMap<String, BTreeSet<TaskName>>,
-    of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<String>)>,
+    mounts: BTreeMap<Written, BTreeSet<TaskName>>,
+    of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<Written>)>,
     host_paths: BTreeMap<TaskName, BTreeSet<String>>,
 }
 
@@ -77,8 +77,28 @@ impl Index {
     pub fn neighbours(&self, name: &TaskName) -> BTreeSet<TaskName> {
         let Some((ports, mounts)) = self.of_task.get(name) else { return BTreeSet::new() };
         let by_port = ports.iter().filter_map(|port| self.ports.get(port)).flatten();
-        let by_mount = mounts.iter().filter_map(|mount| self.mounts.get(mount)).flatten();
+        let by_mount = mounts.iter().flat_map(|mount| self.writers_of(mount));
         by_port.chain(by_mount).filter(|other| *other != name).cloned().collect()
+    }
+
+    /// The tasks that write what `mount` does, or something beneath or above it.
+    fn writers_of<'a>(&'a self, mount: &'a Written) -> impl Iterator<Item = &'a TaskName> {
+        let same = self.mounts.get(mount);
+        let path = match mount {
+            Written::HostPath(path) => Some(path.trim_end_matches('/')),
+            Written::Volume(_) => None,
+        };
+        let above = path.into_iter().flat_map(|path| {
+            let ends = path.match_indices('/').map(|(end, _)| &path[..end.max(1)]);
+            ends.filter_map(|above| self.mounts.get(&Written::HostPath(above.to_owned())))
+        });
+        let beneath = path.into_iter().flat_map(|path| {
+            let first = Written::HostPath(format!("{path}/"));
+            let rest = self.mounts.range(first..);
+            let beneath = rest.take_while(|(it, _)| it.overlap(mount) == Some(*it));
+            beneath.map(|(_, names)| names)
+        });
+        same.into_iter().chain(above).chain(beneath).flatten()
     }
 }
 
@@ -96,7 +116,7 @@ fn forms(record: &Record) -> impl Iterator<Item = &Task> {
     std::iter::once(&record.head.task).chain(record.revisions.values().map(|it| &it.task))
 }
 
-fn claims(worker: &WorkerName, record: &Record) -> (BTreeSet<u16>, BTreeSet<String>) {
+fn claims(worker: &WorkerName, record: &Record) -> (BTreeSet<u16>, BTreeSet<Written>) {
     let ports =
         forms(record).flat_map(|task| exclusive::fixed_ports(&task.template).map(|it| it.number));
     let mounts =
@@ -139,9 +159,9 @@ pub fn writers(
         .filter_map(|instance| Some((instance, &record.revisions.get(&instance.revision)?.task)));
     let mut writers = Vec::new();
     for (instance, task) in started(record).chain(revived) {
-        for (mount, shared) in exclusive::written(worker, task) {
+        for written in exclusive::written(worker, task) {
             let (task, seat) = (record.head.name.clone(), instance.seat);
-            writers.push(Writer { mount, task, seat, shared });
+            writers.push(Writer { written, task, seat });
         }
     }
     writers

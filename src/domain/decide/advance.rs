@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::PROOF;
 use super::target::{self, Target};
 use crate::domain::container::{Container, Status, container_name, network_name};
-use crate::domain::exclusive::{self, FixedPort};
+use crate::domain::exclusive::{self, FixedPort, clash};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
@@ -234,14 +234,15 @@ pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Ins
 /// Whether another instance writes a mount of this one.
 fn written(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
     let me = (&world.record.head.name, instance.seat);
-    let wants: Vec<(String, bool)> = exclusive::written(world.worker, target.task).collect();
-    let clash = world.writers.iter().find(|writer| {
-        (&writer.task, writer.seat) != me
-            && wants.iter().any(|(key, shared)| *key == writer.mount && !(*shared && writer.shared))
+    let wants: Vec<_> = exclusive::written(world.worker, target.task).collect();
+    let mut others = world.writers.iter().filter(|writer| (&writer.task, writer.seat) != me);
+    let clash = others.find_map(|writer| {
+        let both = wants.iter().find_map(|own| clash(own, &writer.written))?;
+        Some((both, writer))
     });
-    if let Some(writer) = clash {
+    if let Some((mount, writer)) = clash {
         plan.wait(Waiting::Mount {
-            mount: writer.mount.clone(),
+            mount: mount.clone(),
             task: writer.task.clone(),
             seat: writer.seat,
         });

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use evenkeel::domain::container::label;
+use evenkeel::domain::exclusive::{Written, clash};
 use evenkeel::domain::instance::ContainerId;
-use evenkeel::domain::template::MountSource;
+use evenkeel::domain::name::Label;
 use evenkeel::runtime::simulated::{Happened, Simulated};
 
-/// At most one live container in a slot, or two of different form; at most one writer of a volume.
+/// At most one live container in a slot, or two of different form; at most one writer of a volume or path.
 pub fn assert_kept(engine: &Simulated, surge: bool, what: &str) {
     let mut live: BTreeMap<ContainerId, Happened> = BTreeMap::new();
     for happened in engine.happened() {
@@ -18,25 +19,28 @@ pub fn assert_kept(engine: &Simulated, surge: bool, what: &str) {
         }
         live.insert(happened.id.clone(), happened);
         let mut slots: BTreeMap<[&str; 3], Vec<&str>> = BTreeMap::new();
-        let mut writers: BTreeMap<String, u32> = BTreeMap::new();
+        let mut writers = Vec::new();
         for it in live.values() {
             let label = |key: &str| it.labels.get(key).map_or("", String::as_str);
             let slot = [label(label::NAMESPACE), label(label::TASK), label(label::SLOT)];
             slots.entry(slot).or_default().push(label(label::FINGERPRINT));
-            for mount in it.template.mounts.iter().filter(|mount| !mount.read_only && !mount.shared)
-            {
-                if let MountSource::Volume(volume) = &mount.source {
-                    *writers.entry(volume.to_string()).or_default() += 1;
-                }
-            }
+            let names = [label::WORKER, label::NAMESPACE].map(|key| Label::parse(label(key)));
+            let [Ok(worker), Ok(namespace)] = names else { continue };
+            let written =
+                it.template.mounts.iter().filter_map(|mount| {
+                    Some((Written::by(&worker, &namespace, mount)?, mount.shared))
+                });
+            writers.extend(written.map(|written| (&it.id, written)));
         }
         for (slot, forms) in slots {
             let most = if surge { 2 } else { 1 };
             assert!(forms.len() <= most, "{what}: {} live in slot {slot:?}", forms.len());
             assert!(forms.len() < 2 || forms[0] != forms[1], "{what}: two alike in slot {slot:?}");
         }
-        for (volume, count) in writers {
-            assert!(count <= 1, "{what}: {count} write volume {volume}");
+        for (index, (id, written)) in writers.iter().enumerate() {
+            for (_, theirs) in writers[..index].iter().filter(|(other, _)| other != id) {
+                assert_eq!(clash(written, theirs), None, "{what}: two write that");
+            }
         }
     }
 }

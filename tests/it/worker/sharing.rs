@@ -109,6 +109,33 @@ async fn a_volume_in_use_must_be_waited_for_across_tasks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_path_in_use_must_be_waited_for_however_it_is_written() {
+    let at = |path: &str| format!("  mounts: [{{path: /data, hostPath: {path}}}]");
+    let source = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(source.path().join("data/sub")).unwrap();
+    for (had, wanted) in [
+        ("./data", "./data/"),
+        ("./data", "./data/sub"),
+        ("./data/./sub/", "./sub/../data"),
+        ("./data/sub", "."),
+    ] {
+        let mut host = Host::new();
+        host.source = source.path().to_str().unwrap().to_owned();
+        host.write("m.yaml", &task("m", &at(had)));
+        host.start().await;
+        host.settle().await;
+        host.write("a.yaml", &task("a", &at(wanted)));
+        host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+        sleep(secs(60)).await;
+        assert_eq!(host.live_names(), ["m.0.1"], "{had} {wanted}");
+        // Who waits is looked at when who writes goes.
+        host.write("m.yaml", &task("m", &format!("  suspend: true\n{}", at(had))));
+        host.until("it is handed on", secs(5), async |host| host.live_names() == ["a.0.1"]).await;
+        promises::assert_kept(&host.engine, false, wanted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_port_of_a_stranger_must_not_cost_the_old_one() {
     let mut host = Host::with(&[("web.yaml", task("web", &at(8001)))]).await;
     let before = host.only("web");

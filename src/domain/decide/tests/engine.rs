@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::container::{Container, ContainerSpec, Details, Status};
-use crate::domain::exclusive::{self, FixedPort};
+use crate::domain::exclusive::{self, FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -259,17 +259,18 @@ impl Engine {
             .filter(|held| matches!(held.container.status, Status::Running | Status::Paused))
     }
 
-    /// What running containers write and don't let others write, with the container's name.
-    pub fn written(&self, worker: &WorkerName) -> Vec<(String, String)> {
+    /// What running containers write, with the container's name.
+    pub fn written(&self, worker: &WorkerName) -> Vec<((Written, bool), String)> {
         let namespace = Label::default_namespace();
-        let keys = self.running().flat_map(|held| {
-            let mounts = held.template.mounts.iter().filter(|mount| !mount.shared);
-            let name = &held.container.name;
-            mounts
-                .filter_map(|mount| exclusive::mount_key(worker, &namespace, mount))
-                .map(move |key| (key, name.clone()))
-        });
-        keys.collect()
+        let mut all = Vec::new();
+        for held in self.running() {
+            for mount in &held.template.mounts {
+                let written = Written::by(worker, &namespace, mount);
+                let name = held.container.name.clone();
+                all.extend(written.map(|written| ((written, mount.shared), name)));
+            }
+        }
+        all
     }
 }
 

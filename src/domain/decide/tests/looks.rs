@@ -99,14 +99,12 @@ impl Play {
             let holding = || record.instances.values().filter(|it| it.is_live() && it.start_sent);
             for instance in holding() {
                 let task = &record.revisions[&instance.revision].task;
-                writers.extend(exclusive::written(&self.maker.worker, task).map(
-                    |(mount, shared)| Writer {
-                        mount,
-                        task: other.clone(),
-                        seat: instance.seat,
-                        shared,
-                    },
-                ));
+                let all = exclusive::written(&self.maker.worker, task);
+                writers.extend(all.map(|written| Writer {
+                    written,
+                    task: other.clone(),
+                    seat: instance.seat,
+                }));
             }
             if other == name {
                 continue;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 pub use super::engine::{Behaviour, Engine};
 use super::promises::Promises;
-pub use super::tasks::{at, job, later, never, port, secs, service, udp, volume};
+pub use super::tasks::{at, job, later, never, path, port, secs, service, udp, volume};
 use crate::domain::blueprint::Maker;
 use crate::domain::container::Container;
 use crate::domain::desired::Presence;

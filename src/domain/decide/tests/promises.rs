@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
 use crate::domain::container::Identity;
+use crate::domain::exclusive::clash;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{ContainerId, InstanceId, Seat, Uid};
 use crate::domain::name::{TaskName, WorkerName};
@@ -101,10 +102,11 @@ impl Promises {
                 assert!(runs.len() <= 1, "{} ran more than once: {runs:?}", who.seat);
             }
         }
-        let mut writers: BTreeMap<String, String> = BTreeMap::new();
-        for (mount, container) in engine.written(worker) {
-            if let Some(other) = writers.insert(mount.clone(), container.clone()) {
-                panic!("{other} and {container} both write {mount}");
+        let written = engine.written(worker);
+        for (index, (mount, container)) in written.iter().enumerate() {
+            for (theirs, other) in written[..index].iter().filter(|(_, it)| it != container) {
+                let both = clash(mount, theirs);
+                assert_eq!(both, None, "{other} and {container} both write that");
             }
         }
     }

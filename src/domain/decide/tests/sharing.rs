@@ -4,7 +4,7 @@ use expect_test::expect;
 
 use super::play::*;
 use crate::domain::task::Task;
-use crate::domain::template::Port;
+use crate::domain::template::{Mount, Port};
 
 fn with_port(name: &str, number: u16) -> Task {
     let mut task = service(name, "app:1");
@@ -130,6 +130,70 @@ fn who_wants_a_port_at_all_addresses_must_wait_for_one_of_them() {
         wait: host port 127.0.0.1:53/tcp, which default/a (a.yaml:1) has
     "#]]
     .assert_eq(&play.look_at(&other.name).to_string());
+}
+
+fn with_mount(name: &str, mount: Mount) -> Task {
+    let mut task = service(name, "app:1");
+    task.template.mounts.push(mount);
+    task
+}
+
+#[test]
+fn a_path_must_be_written_by_one_task_at_a_time_with_all_beneath_it() {
+    for (one, other, both) in [
+        ("/data", "/data", "/data"),
+        ("/data", "/data/sub", "/data/sub"),
+        ("/data/a/b", "/data/a", "/data/a/b"),
+        ("/", "/data", "/data"),
+    ] {
+        let mut play = Play::of(&with_mount("a", path(one)));
+        play.run();
+        let second = with_mount("b", path(other));
+        play.accept(&second);
+        play.run_for(secs(30));
+        assert_eq!(play.running(), ["a.0.1".to_owned()].into(), "{one} {other}");
+        let waits = format!("wait: host path {both}, which default/a 0.1 still writes\n");
+        assert_eq!(play.look_at(&second.name).to_string(), waits);
+        play.accept(&Task { suspend: true, ..with_mount("a", path(one)) });
+        play.run();
+        assert_eq!(play.running(), ["b.0.1".to_owned()].into(), "{one} {other}");
+    }
+}
+
+#[test]
+fn paths_that_are_apart_or_only_read_or_shared_by_both_must_be_had_at_once() {
+    let read = |host| Mount { read_only: true, ..path(host) };
+    let shared = |host| Mount { shared: true, ..path(host) };
+    for (one, other, together) in [
+        (path("/data"), path("/data-2"), true),
+        (path("/data/a"), path("/data/b"), true),
+        (path("/data"), read("/data/sub"), true),
+        (shared("/data"), shared("/data/sub"), true),
+        (shared("/data"), path("/data/sub"), false),
+    ] {
+        let mut play = Play::of(&with_mount("a", one.clone()));
+        play.accept(&with_mount("b", other.clone()));
+        play.run_for(secs(60));
+        assert_eq!(play.running().len() == 2, together, "{one:?} {other:?}");
+    }
+}
+
+/// The new one of a task meets the old one as it meets those of others.
+#[test]
+fn a_path_beneath_the_old_one_must_be_left_before_it_is_taken() {
+    let mut play = Play::of(&with_mount("a", path("/data")));
+    play.run();
+    play.told();
+    play.accept(&with_mount("a", path("/data/sub")));
+    expect![[r#"
+        768s begin 0.2 revision 2: mounts./data.hostPath changed from "/data" to "/data/sub"
+        768s pull app:1
+        768s create 0.2: mounts./data.hostPath changed from "/data" to "/data/sub"
+        768s stop 0.1 grace 10s: 0.2 can start only after it: both write host path /data/sub
+        768s start 0.2: mounts./data.hostPath changed from "/data" to "/data/sub"
+        770s revision 2 is ready
+    "#]]
+    .assert_eq(&play.run());
 }
 
 #[test]

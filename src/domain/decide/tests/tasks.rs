@@ -58,6 +58,12 @@ pub fn volume(name: &str) -> Mount {
     }
 }
 
+/// A path of the host.
+pub fn path(host: &str) -> Mount {
+    let source = MountSource::HostPath { path: host.to_owned(), create: false };
+    Mount { path: "/data".to_owned(), read_only: false, shared: false, source }
+}
+
 pub fn port(number: u16) -> Port {
     let host = Some(HostPort { ip: None, port: number });
     Port { name: None, container_port: number, host, protocol: Protocol::Tcp }
