@@ -167,12 +167,21 @@ fn instances(instances: &[InstanceStatus], now: Timestamp) -> String {
     }
     let mut text = table.text("  ");
     for it in instances {
-        let said = it.message.as_ref().map(|message| format!(": {}", escape::line(message)));
         let because = escape::line(&it.because);
-        let said = said.unwrap_or_default();
-        let _ = writeln!(text, "  {}.{} because {because}{said}", it.slot, it.attempt);
+        let _ = writeln!(text, "  {}.{} because {because}{}", it.slot, it.attempt, told(it));
     }
     text
+}
+
+/// How an instance ended, or why it is stopped: what the reason in the table does not say, and the
+/// end before, which it was begun for, has not said.
+fn told(it: &InstanceStatus) -> String {
+    let Some(message) = &it.message else { return String::new() };
+    let reason = escape::line(it.reason.as_deref().unwrap_or("ended"));
+    if it.because.ends_with(message.as_str()) {
+        return format!("; {reason}: the same");
+    }
+    format!("; {reason}: {}", escape::line(message))
 }
 
 fn events(events: &[Event], now: Timestamp) -> String {
@@ -185,4 +194,33 @@ fn events(events: &[Event], now: Timestamp) -> String {
         table.row([&*age, &severity, &event.reason, &event.message]);
     }
     table.text("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_two_attempts_ended_with_must_be_told_once() {
+        let one = |because: &str, message: &str| {
+            let instance = json!({
+                "id": "00000000-0000-0000-0000-000000000001", "slot": 0, "attempt": 2,
+                "state": "Failed", "ready": false, "image": "app:1", "revision": 1,
+                "because": because, "reason": "StartError", "message": message,
+            });
+            let instance: InstanceStatus = serde_json::from_value(instance).unwrap();
+            let text = instances(&[instance], Timestamp::from_millis(0));
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(
+            one("0.1 ended: StartError: no such program", "no such program"),
+            "  0.2 because 0.1 ended: StartError: no such program; StartError: the same"
+        );
+        assert_eq!(
+            one("the manifest asks for it", "no such program"),
+            "  0.2 because the manifest asks for it; StartError: no such program"
+        );
+    }
 }

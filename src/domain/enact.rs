@@ -181,6 +181,7 @@ fn note_of(planned: &Planned) -> Option<Note> {
             Some(Note::warning(seat, word, format!("instance {seat} is wanted: {reason}")))
         }
         (Step::Begin { .. }, _) => {
+            let reason = reason.in_brief();
             Some(Note::normal(seat, word, format!("instance {seat} is wanted: {reason}")))
         }
         (Step::Stop(..), _) => {

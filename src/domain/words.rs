@@ -73,6 +73,17 @@ impl Reason {
             Self::Cleanup => "Cleanup",
         }
     }
+
+    /// The same without what the engine had to say of the end before: where that was told just now.
+    #[must_use]
+    pub fn in_brief(&self) -> Self {
+        match self.clone() {
+            Self::Ended { seat, reason, exit_code, .. } => {
+                Self::Ended { seat, reason, exit_code, message: None }
+            }
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -235,6 +246,7 @@ impl fmt::Display for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::instance::{EndReason, Seat};
 
     #[test]
     fn a_long_value_must_be_cut_to_where_it_differs() {
@@ -246,5 +258,15 @@ mod tests {
         assert!(shown.chars().count() < 170, "{shown}");
         let short = FieldChange { field: "image".into(), from: Some("\"a\"".into()), to: None };
         assert_eq!(short.to_string(), "image removed (was \"a\")");
+    }
+
+    #[test]
+    fn in_brief_an_end_must_be_told_without_the_words_of_the_engine() {
+        let message = Some("no such program".to_owned());
+        let reason = EndReason::StartError;
+        let ended =
+            Reason::Ended { seat: Seat { slot: 0, attempt: 1 }, reason, exit_code: None, message };
+        assert_eq!(ended.to_string(), "0.1 ended: StartError: no such program");
+        assert_eq!(ended.in_brief().to_string(), "0.1 ended: StartError");
     }
 }

@@ -518,7 +518,7 @@ async fn describe_must_tell_what_happened_and_send_no_control_characters() {
         "Name:        default/web\n",
         "Manifest:    web.yaml:1\n",
         "EngineUnavailable",
-        "because the manifest asks for it: no␛[2J such thing\n",
+        "because the manifest asks for it; Error: no␛[2J such thing\n",
         "Warning   Failed   instance 0.1 ended: Error, exit code 1\n",
     ] {
         assert!(text.contains(part), "{part:?} in\n{text}");

@@ -28,7 +28,10 @@ impl Failure {
         match self {
             Self::Unclear(message) => Outcome::Unknown(message),
             Self::Refused { status, message } => match verdict(status, &message) {
-                Some((cause, retry)) => Outcome::Rejected(Rejection { cause, retry, message }),
+                Some((cause, retry)) => {
+                    let message = essence(&message).to_owned();
+                    Outcome::Rejected(Rejection { cause, retry, message })
+                }
                 None => Outcome::Unknown(format!("an answer of status {status}: {message}")),
             },
         }
@@ -82,6 +85,33 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+/// What every failed start begins with: which part handed it to which.
+const HANDED_ON: [&str; 8] = [
+    "failed to create shim task: ",
+    "failed to create shim: ",
+    "failed to create task for container: ",
+    "OCI runtime create failed: ",
+    "OCI runtime start failed: ",
+    "runc create failed: ",
+    "unable to start container process: ",
+    "starting container process caused: ",
+];
+
+/// What a message of the engine says, without who told whom.
+pub(super) fn essence(message: &str) -> &str {
+    let mut rest = message.trim();
+    loop {
+        let line = rest.strip_prefix("container_linux.go:").and_then(|it| it.split_once(": "));
+        let shorter = HANDED_ON.iter().find_map(|said| rest.strip_prefix(said));
+        match shorter.or(line.map(|(_, after)| after)) {
+            Some(shorter) => rest = shorter,
+            None => break,
+        }
+    }
+    let known = rest.strip_suffix(": unknown").unwrap_or(rest);
+    if known.is_empty() { message } else { known }
 }
 
 /// What messages say, whatever their status; the first that is found counts. In small letters.
@@ -245,10 +275,27 @@ mod tests {
     fn refusals_mean_what_the_engine_means() {
         for (status, message, cause, retry) in SEEN {
             let failure = Failure::Refused { status, message: message.to_owned() };
-            let message = message.to_owned();
+            let message = essence(message).to_owned();
             let expected = Outcome::Rejected(Rejection { cause, retry, message });
             assert_eq!(failure.clone().outcome::<()>(), expected, "{failure}");
         }
+    }
+
+    #[test]
+    fn a_message_must_be_told_without_who_told_whom() {
+        let mut told: Vec<&str> =
+            SEEN[..4].iter().map(|(_, message, ..)| essence(message)).collect();
+        told.extend(["OCI runtime create failed: ", "name unknown", ""].map(essence));
+        let expected = [
+            r#"exec: "/nope": stat /nope: no such file or directory"#,
+            r#"exec: "nope": executable file not found in $PATH"#,
+            r#"exec: "/etc/passwd": permission denied"#,
+            r#"exec: "/etc": is a directory"#,
+            "OCI runtime create failed:",
+            "name unknown",
+            "",
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

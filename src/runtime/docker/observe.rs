@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::ask::{encode, get, get_list};
+use super::classify::essence;
 use super::connect::Address;
 use crate::domain::container::{Container, Details, Status, label};
 use crate::domain::instance::ContainerId;
@@ -133,7 +134,7 @@ fn details(raw: &Value) -> Details {
         finished_at: time(&state["FinishedAt"]),
         exit_code: state["ExitCode"].as_i64().unwrap_or(-1),
         oom_killed: state["OOMKilled"].as_bool().unwrap_or(false),
-        error: text(&state["Error"]),
+        error: essence(&text(&state["Error"])).to_owned(),
         limits: Limits {
             nano_cpus: limit(&host["NanoCpus"]),
             memory: limit(&host["Memory"]),
