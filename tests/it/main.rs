@@ -8,6 +8,7 @@ mod contract;
 mod db;
 mod manifest;
 mod queue;
+mod reasons;
 mod schema;
 mod simulated;
 mod watch;
