@@ -200,6 +200,8 @@ pub enum EndReason {
     Disrupted,
     /// It was no longer wanted before it ran.
     Cancelled,
+    /// Something that is not known had the name of its container: another attempt has another name.
+    NameTaken,
 }
 
 impl fmt::Display for EndReason {
@@ -213,6 +215,7 @@ impl fmt::Display for EndReason {
             Self::Lost => "Lost",
             Self::Disrupted => "Disrupted",
             Self::Cancelled => "Cancelled",
+            Self::NameTaken => "NameTaken",
         })
     }
 }

@@ -253,6 +253,7 @@ async fn every_state_and_reason_is_read_back() {
         EndReason::Lost,
         EndReason::Disrupted,
         EndReason::Cancelled,
+        EndReason::NameTaken,
     ];
     let mut wanted = Vec::new();
     for state in states {

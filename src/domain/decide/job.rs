@@ -2,7 +2,7 @@
 
 use super::advance::advance;
 use super::retire::retire;
-use super::service::{begin_again, failures_after, why_again};
+use super::service::{begin_again, failures_after};
 use super::target::{Target, is_current};
 use super::{changes, last_ended, next_seat};
 use crate::domain::instance::{EndReason, Instance};
@@ -63,7 +63,7 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
         return;
     }
     if let Verdict::Again(failures) = verdict(target.task, last) {
-        begin_again(world, plan, (seat, revision, failures), why_again(last));
+        begin_again(world, plan, (seat, revision, failures), last);
     }
 }
 

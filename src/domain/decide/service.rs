@@ -1,6 +1,7 @@
 //! The slots of a service: one instance each, replaced one after the other.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::advance::{advance, is_up};
 use super::give_up::given_up;
@@ -14,6 +15,9 @@ use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{Strategy, Task};
 use crate::domain::world::World;
+
+/// How long the next name is waited with where one was taken: who takes one may take others.
+const NAME_RETRY: Duration = Duration::from_secs(2);
 
 /// The live instances of one slot.
 #[derive(Default)]
@@ -185,11 +189,11 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
     if given_up(target.task, last).is_some() {
         return;
     }
-    begin_again(world, plan, (seat, revision, failures), why_again(last));
+    begin_again(world, plan, (seat, revision, failures), last);
 }
 
 /// Why there is another instance after `last`, which was of the same form.
-pub fn why_again(last: &Instance) -> Reason {
+fn why_again(last: &Instance) -> Reason {
     match last.reason {
         Some(EndReason::Stopped | EndReason::Cancelled) | None => Reason::Resumed,
         Some(reason) => Reason::Ended {
@@ -201,13 +205,19 @@ pub fn why_again(last: &Instance) -> Reason {
     }
 }
 
-/// Begins an instance in a slot where one has ended; those after failures at a bounded pace.
+/// Begins an instance in a slot where `last` has ended; those after failures at a bounded pace.
 pub fn begin_again(
     world: &World,
     plan: &mut Plan,
     (seat, revision, failures): (Seat, u32, u32),
-    reason: Reason,
+    last: &Instance,
 ) {
+    let at = last.moved_at + NAME_RETRY;
+    if last.reason == Some(EndReason::NameTaken) && world.now.mono < at {
+        let message = last.message.clone().unwrap_or_default();
+        plan.wait(Waiting::Retry { seat: last.seat, message, not_ours: true, at });
+        return;
+    }
     if failures > 0 {
         if world.now.mono < world.restart_at || plan.restarts > 0 {
             plan.wait(Waiting::RestartPace(world.restart_at.max(world.now.mono)));
@@ -215,7 +225,7 @@ pub fn begin_again(
         }
         plan.restarts += 1;
     }
-    plan.step(seat, Step::Begin { revision, failures }, reason);
+    plan.step(seat, Step::Begin { revision, failures }, why_again(last));
 }
 
 /// The failures in a row that the end of `last` makes.
@@ -231,7 +241,7 @@ pub fn failures_after(task: &Task, last: &Instance) -> u32 {
         ) => before.saturating_add(1),
         Some(EndReason::Lost) if !last.proven => before.saturating_add(1),
         // Not its own failure: counts for nothing, and makes nothing forgotten.
-        Some(EndReason::Lost | EndReason::Disrupted) => before,
+        Some(EndReason::Lost | EndReason::Disrupted | EndReason::NameTaken) => before,
         Some(EndReason::Stopped | EndReason::Cancelled) | None => 0,
     }
 }

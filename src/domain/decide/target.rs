@@ -161,7 +161,11 @@ pub fn is_own_end(instance: &Instance) -> bool {
             EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
         ) => true,
         Some(
-            EndReason::Stopped | EndReason::Lost | EndReason::Disrupted | EndReason::Cancelled,
+            EndReason::Stopped
+            | EndReason::Lost
+            | EndReason::Disrupted
+            | EndReason::Cancelled
+            | EndReason::NameTaken,
         )
         | None => false,
     }

@@ -165,7 +165,8 @@ pub(super) fn end(
         | EndReason::StartError
         | EndReason::Lost
         | EndReason::Disrupted
-        | EndReason::Cancelled => State::Failed,
+        | EndReason::Cancelled
+        | EndReason::NameTaken => State::Failed,
     };
     instance.become_state(state, now.mono)?;
     instance.reason = Some(reason);
@@ -207,6 +208,7 @@ fn moved(instance: &Instance) -> Note {
         EndReason::Exited => "Completed",
         EndReason::Stopped => "Stopped",
         EndReason::Cancelled => "Cancelled",
+        EndReason::NameTaken => "NameTaken",
         EndReason::Error => "Failed",
         EndReason::OomKilled => "OOMKilled",
         EndReason::StartError => "StartError",
@@ -221,7 +223,8 @@ fn moved(instance: &Instance) -> Note {
         | EndReason::OomKilled
         | EndReason::StartError
         | EndReason::Lost
-        | EndReason::Disrupted => Note::warning(seat, word, message),
+        | EndReason::Disrupted
+        | EndReason::NameTaken => Note::warning(seat, word, message),
     }
 }
 

@@ -99,7 +99,9 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
             vec![trouble(record, seat, "create", (Some(rejection.cause), rejection.message), now)]
         }
         // The next attempt has another name.
-        Cause::NotOurs | Cause::NameTaken => start_error(record, seat, &rejection, false, now),
+        Cause::NotOurs | Cause::NameTaken => {
+            fail(record, seat, (EndReason::NameTaken, rejection.message), now)
+        }
         Cause::PullFailed
         | Cause::PortTaken
         | Cause::NotFound
@@ -123,16 +125,27 @@ fn start_error(
     hopeless: bool,
     now: Now,
 ) -> Vec<Note> {
+    if let Some(instance) = record.instances.get_mut(&seat)
+        && instance.state == State::Scheduled
+    {
+        instance.hopeless = hopeless;
+    }
+    fail(record, seat, (EndReason::StartError, rejection.message.clone()), now)
+}
+
+/// An instance whose steps have begun ends before it ran.
+fn fail(
+    record: &mut Record,
+    seat: Seat,
+    (reason, message): (EndReason, String),
+    now: Now,
+) -> Vec<Note> {
     record.troubles.remove(&seat);
     match record.instances.get_mut(&seat) {
         Some(instance) if instance.state == State::Scheduled => {
-            instance.hopeless = hopeless;
-            let reason = if instance.stopping.is_some() {
-                EndReason::Cancelled
-            } else {
-                EndReason::StartError
-            };
-            match end(instance, reason, rejection.message.clone(), now) {
+            let unwanted = instance.stopping.is_some();
+            let reason = if unwanted { EndReason::Cancelled } else { reason };
+            match end(instance, reason, message, now) {
                 Ok(()) => told(record, seat),
                 Err(refused) => vec![Note::refused(seat, refused)],
             }

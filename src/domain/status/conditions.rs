@@ -205,7 +205,7 @@ fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, St
                 "BackOff"
             }
         }
-        EndReason::Stopped | EndReason::Cancelled => return None,
+        EndReason::Stopped | EndReason::Cancelled | EndReason::NameTaken => return None,
     };
     let given_up = slot.given_up.as_ref().map_or_else(String::new, |why| format!("; {why}"));
     Some((word, format!("{}{given_up}", last.told_end())))

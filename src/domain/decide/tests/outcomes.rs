@@ -64,12 +64,32 @@ fn a_name_that_is_taken_must_be_gone_around() {
         0s pull app:1
         0s make-network 0.1: the manifest asks for it
         0s create 0.1: the manifest asks for it
-        0s begin 0.2 revision 1 failures 1: 0.1 ended: StartError: the name is in use
-        1s create 0.2: 0.1 ended: StartError: the name is in use
-        1s start 0.2: 0.1 ended: StartError: the name is in use
-        3s revision 1 is ready
+        2s begin 0.2 revision 1: 0.1 ended: NameTaken: the name is in use
+        2s create 0.2: 0.1 ended: NameTaken: the name is in use
+        2s start 0.2: 0.1 ended: NameTaken: the name is in use
+        4s revision 1 is ready
     "#]]
     .assert_eq(&play.run());
+}
+
+#[test]
+fn names_that_strangers_have_must_spend_no_limit_and_be_told_of() {
+    let mut task = job("mig", "app:1", RestartPolicy::OnFailure);
+    task.backoff.limit = Some(0);
+    let mut play = Play::of(&task);
+    play.engine.behaviours.insert("app:1".into(), Behaviour::Exits { after: secs(1), code: 0 });
+    play.engine.refuse_create = Some((5, later(Cause::NotOurs, "a stranger has that name")));
+    play.run_for(secs(1));
+    assert!(play.only().plan.waiting.iter().any(|it| it.word() == "NotOurs"));
+    play.run();
+    let told = |reason| play.notes.iter().filter(|note| note.reason == reason).count();
+    assert_eq!((told("NameTaken"), told("Completed"), told("GivenUp")), (5, 1, 0));
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.retag("app:2");
+    play.engine.refuse_create = Some((5, later(Cause::NotOurs, "a stranger has that name")));
+    play.run();
+    assert_eq!(play.running(), ["web.0.7".to_owned()].into(), "an update is not given up for it");
 }
 
 #[test]
