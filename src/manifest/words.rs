@@ -31,6 +31,9 @@ const MOST: usize = 100;
 
 /// What the schema has against a document: `value`, whose places `root` knows.
 pub(super) fn findings(value: &Value, root: &Node, text: &Text<'_>) -> Vec<Finding> {
+    if let Some(finding) = compose::file(value) {
+        return vec![finding];
+    }
     let word = |error| Words::of(&error, root, text).findings(&error);
     merged(VALIDATOR.iter_errors(value).take(MOST).flat_map(word).take(MOST).collect())
 }

@@ -3,6 +3,30 @@
 use serde_json::{Map, Value, json};
 
 use super::example::flow;
+use super::shorten;
+use crate::manifest::finding::Finding;
+
+/// What a whole Compose file is told: once, not field by field.
+pub(super) fn file(document: &Value) -> Option<Finding> {
+    let fields = document.as_object()?;
+    let services = fields.get("services")?.as_object()?;
+    let is_ours =
+        ["apiVersion", "kind", "metadata", "spec"].iter().any(|it| fields.contains_key(*it));
+    if is_ours {
+        return None;
+    }
+    let names: Vec<String> =
+        services.keys().take(3).map(|name| format!("`{}`", shorten(name))).collect();
+    let more = if services.len() > names.len() { ", …" } else { "" };
+    let whose =
+        if names.is_empty() { String::new() } else { format!(" ({}{more})", names.join(", ")) };
+    let message = "this is a Compose file, which evenkeel does not read";
+    let help = format!(
+        "write a manifest for each of its services{whose}, with what it has under `spec`, and keep \
+         the Compose file in another directory"
+    );
+    Some(Finding::key("/services", message, help))
+}
 
 /// An entry of a list that was written as one line: `8080:80`, `./site:/www`, `KEY=value`.
 pub(super) fn entry(pointer: &str, text: &str) -> Option<String> {
