@@ -132,7 +132,9 @@ impl<R: Runtime> Worker<R> {
     fn approve_prune(&mut self, tasks: &BTreeSet<TaskName>) -> Result<(), String> {
         self.desired = self.desired.approve_prune(tasks).map_err(|error| error.to_string())?;
         info!(count = tasks.len(), "the removal of tasks was approved");
-        self.desired_changed(tasks.clone());
+        for name in tasks {
+            self.add_task(name.clone());
+        }
         Ok(())
     }
 
@@ -159,7 +161,9 @@ impl<R: Runtime> Worker<R> {
         warn!("everything of this worker but volumes is being removed");
         let names: BTreeSet<TaskName> = self.desired.tasks.keys().cloned().collect();
         self.desired = self.desired.remove_meant(&names, &self.rules, self.clock.now().mono);
-        self.desired_changed(names);
+        for name in names {
+            self.add_task(name);
+        }
     }
 
     pub(super) fn overview(&self) -> Overview {

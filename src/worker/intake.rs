@@ -1,6 +1,5 @@
 //! `add_task`: what the files ask for, onto the queue.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tracing::warn;
@@ -19,7 +18,7 @@ use crate::runtime::Runtime;
 impl<R: Runtime> Worker<R> {
     /// Takes one look at the source into the desired state.
     pub(super) fn take_snapshot(&mut self) {
-        if self.goal == Goal::Down || !self.read_once {
+        if self.goal == Goal::Down || !self.snapshot_came {
             return;
         }
         // Held no longer than needed: the watcher changes it in place.
@@ -32,7 +31,9 @@ impl<R: Runtime> Worker<R> {
         drop(snapshot);
         self.tell_of_problems(&changed, &known);
         self.tell_of_mended(&held);
-        self.desired_changed(changed);
+        for name in changed {
+            self.add_task(name);
+        }
         if before.0 != self.desired.unavailable {
             self.tell_of_source();
             self.look_at_all();
@@ -42,17 +43,10 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Brings the tasks of these names to what is desired, and has them looked at.
-    pub(super) fn desired_changed(&mut self, names: BTreeSet<TaskName>) {
-        for name in names {
-            self.add_task(&name);
-        }
-    }
-
     /// What is desired of a task, onto the queue. What it changes of the record is written down by
     /// the look that follows, before anything is done about it.
-    fn add_task(&mut self, name: &TaskName) {
-        self.queue.add(name.clone());
+    pub(super) fn add_task(&self, name: TaskName) {
+        self.queue.add(name);
     }
 
     /// Brings the accepted form of a task into its record.

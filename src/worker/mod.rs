@@ -152,7 +152,8 @@ pub struct Worker<R: Runtime> {
     queue: Queue<TaskName>,
     desired: Desired,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    read_once: bool,
+    /// The watch has said something of the source.
+    snapshot_came: bool,
     records: BTreeMap<TaskName, Record>,
     plans: BTreeMap<TaskName, Plan>,
     statuses: BTreeMap<TaskName, TaskStatus>,
@@ -164,7 +165,7 @@ pub struct Worker<R: Runtime> {
     engine_info: Option<EngineInfo>,
     sightings: Sightings,
     /// The first list showed nothing and was asked for again.
-    doubted: bool,
+    listed_empty: bool,
     networks: BTreeSet<String>,
     leaving_networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
@@ -235,7 +236,7 @@ impl<R: Runtime> Worker<R> {
                     }
                 }
                 Ok(()) = self.snapshots.changed() => {
-                    self.read_once = true;
+                    self.snapshot_came = true;
                     self.take_snapshot();
                 }
                 Some(command) = inputs.commands.recv() => self.on_command(command).await,
@@ -299,7 +300,7 @@ impl<R: Runtime> Worker<R> {
     fn is_settled(&self) -> bool {
         self.is_quiet()
             && self.sightings.listed_at.is_some()
-            && self.read_once
+            && self.snapshot_came
             && self.unwritten.is_empty()
             && self.desired.wake_at().is_none()
             && (self.engine.source_changed.is_some()

@@ -233,9 +233,9 @@ impl<R: Runtime> Worker<R> {
 
     fn take_whole(&mut self, whole: Whole, asked: Mono) {
         self.relisting.failures = 0;
-        if whole.containers.is_empty() && self.sightings.listed_at.is_none() && !self.doubted {
+        if whole.containers.is_empty() && self.sightings.listed_at.is_none() && !self.listed_empty {
             // All is made anew where nothing is there: that is asked for twice.
-            self.doubted = true;
+            self.listed_empty = true;
             self.relist(Afresh::Everything);
             return;
         }
@@ -356,7 +356,7 @@ impl<R: Runtime> Worker<R> {
             }
             // Whether it still has a manifest, the next look at the source says.
             self.take_snapshot();
-            self.desired_changed([name.clone()].into());
+            self.add_task(name.clone());
         }
     }
 

@@ -116,7 +116,7 @@ impl<R: Runtime> Worker<R> {
         };
         // What has not answered by then is shown as waited for.
         let _late = tokio::time::timeout(PATIENCE, answers).await;
-        self.read_once = true;
+        self.snapshot_came = true;
         // The first look finds what is gone, the second that it has been gone for long enough.
         self.take_snapshot();
         self.take_snapshot();
