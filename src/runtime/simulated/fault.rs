@@ -40,11 +40,10 @@ impl Operation {
     pub(super) fn deadline(self) -> Duration {
         Duration::from_secs(match self {
             Self::Info | Self::List | Self::Inspect | Self::ListResources | Self::Logs => 10,
-            Self::MakeNetwork | Self::RemoveNetwork | Self::MakeVolume => 30,
-            Self::Stop | Self::Unpause | Self::Rename | Self::Update | Self::Connect => 30,
             Self::Create | Self::Remove => 60,
             Self::Start => 90,
             Self::Pull => 120,
+            _ => 30,
         })
     }
 }

@@ -238,7 +238,7 @@ impl Simulated {
     /// The engine does what it was asked for while it hung, whether somebody still waits for it or
     /// not.
     pub fn catch_up(&self) {
-        self.change(|world, now| world.catch_up(now));
+        self.change(World::catch_up);
     }
 
     /// Waits until the engine hangs.

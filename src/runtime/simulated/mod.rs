@@ -303,7 +303,7 @@ impl Runtime for Simulated {
     }
 
     async fn update(&self, id: &ContainerId, resources: &Resources) -> Outcome {
-        let (id, resources) = (id.clone(), resources.clone());
+        let (id, resources) = (id.clone(), *resources);
         self.step(Operation::Update, move |world, _| world.update(&id, &resources)).await
     }
 

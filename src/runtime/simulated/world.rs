@@ -63,8 +63,11 @@ pub(super) struct World {
     made: u64,
 }
 
+/// Changes the world.
+type Act = dyn FnOnce(&mut World, Instant) + Send;
+
 /// A step that somebody asked for while the engine hung.
-pub(super) struct Asked(pub(super) Box<dyn FnOnce(&mut World, Instant) + Send>);
+pub(super) struct Asked(pub(super) Box<Act>);
 
 impl std::fmt::Debug for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
