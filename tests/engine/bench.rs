@@ -1,5 +1,6 @@
 //! A real Docker Engine with what a test needs, and the cleaning up afterwards.
 
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -55,9 +56,15 @@ impl DockerBench {
     }
 }
 
-/// Says that something is not tried: past the test harness, which would show it for failures only.
+/// Says that something is not tried: past the test harness, which would show it for failures only,
+/// and in the file that `.ci/test` shows in the end.
 pub fn skip(why: &str) {
-    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).unwrap();
+    let line = format!("SKIPPED: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    if let Some(list) = std::env::var_os("EVENKEEL_SKIPPED") {
+        let mut list = OpenOptions::new().append(true).create(true).open(list).unwrap();
+        list.write_all(line.as_bytes()).unwrap();
+    }
 }
 
 /// Whether there is an engine; the image is made then.

@@ -12,7 +12,7 @@ use evenkeel::runtime::Runtime;
 use evenkeel::runtime::docker::{ConnectOptions, Docker};
 use tempfile::TempDir;
 
-use crate::bench::{DockerBench, IMAGE, docker};
+use crate::bench::{DockerBench, IMAGE, docker, skip};
 use crate::contract::Bench;
 
 /// Gives both `+` and `/` in base64, wherever in a text it begins.
@@ -52,7 +52,7 @@ impl Registry {
             Ok(process) => process,
             Err(error) => {
                 assert!(std::env::var_os("CI").is_none(), "no docker-registry: {error}");
-                std::io::stderr().write_all(b"SKIPPED: no docker-registry\n").unwrap();
+                skip("no docker-registry");
                 return None;
             }
         };
