@@ -11,28 +11,36 @@ use crate::house::{House, Seen, service};
 const BOUNDED: &str =
     "resources:\n  limits:\n    memory: 32Mi\n  requests:\n    cpu: 250m\n    memory: 16Mi";
 
-#[test]
-fn what_people_do_to_a_container_by_hand_is_mended() {
-    let Some(house) = House::open() else { return };
-    house.save("web.yaml", &service("web", "1", BOUNDED));
-    let first = house.wait_up("web");
-    let network = format!("evenkeel.{}.default", house.worker());
+/// What leaves the process alive, and what is said of it.
+const DEEDS: [(&[&str], &str); 5] = [
+    (&["pause", "CONTAINER"], "it was paused"),
+    (&["rename", "CONTAINER", "WORKER-by-hand"], "it was renamed to"),
+    (&["network", "disconnect", "NETWORK", "CONTAINER"], "it was cut off from network"),
+    (
+        &["update", "--memory", "64m", "--memory-swap", "64m", "CONTAINER"],
+        "resources.limits.memory is 67108864, wanted 33554432",
+    ),
+    (&["update", "--cpu-shares", "2048", "CONTAINER"], "resources.requests.cpu"),
+];
 
-    // What leaves the process alive is mended without another one.
-    docker(["pause", &first.id]);
-    house.wait_said(0, "it was paused");
-    docker(["rename", &first.id, &format!("{}-by-hand", house.worker())]);
-    docker(["network", "disconnect", &network, &first.id]);
-    docker([
-        "update",
-        "--memory",
-        "64m",
-        "--memory-swap",
-        "64m",
-        "--cpu-shares",
-        "2048",
-        &first.id,
-    ]);
+fn do_by_hand(house: &House, deed: &[&str], id: &str) {
+    let network = network(house);
+    let renamed = format!("{}-by-hand", house.worker());
+    docker(deed.iter().map(|word| match *word {
+        "CONTAINER" => id,
+        "NETWORK" => &network,
+        "WORKER-by-hand" => &renamed,
+        word => word,
+    }));
+}
+
+fn network(house: &House) -> String {
+    format!("evenkeel.{}.default", house.worker())
+}
+
+/// Waits until a container is as it was made, and sees that it is the same process.
+fn wait_mended(house: &House, first: &Seen) {
+    let network = network(house);
     let mended = house.wait("it is as it was", || {
         let seen = house.inspect(&first.id)?;
         let at_home = seen.all["NetworkSettings"]["Networks"][&network].is_object();
@@ -44,6 +52,44 @@ fn what_people_do_to_a_container_by_hand_is_mended() {
     let aliases = &mended.all["NetworkSettings"]["Networks"][&network]["Aliases"];
     let aliases: Vec<&str> = aliases.as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert!(aliases.contains(&"web") && aliases.contains(&"0.web"), "{aliases:?}");
+}
+
+#[test]
+fn what_people_do_to_a_container_by_hand_is_mended() {
+    let Some(mut house) = House::open() else { return };
+    house.save("web.yaml", &service("web", "1", BOUNDED));
+    let first = house.wait_up("web");
+
+    // What leaves the process alive is mended without another one: one after the other, all at
+    // once, and what was done while nobody was there.
+    for (deed, said) in DEEDS {
+        let mark = house.log().len();
+        do_by_hand(&house, deed, &first.id);
+        house.wait_said(mark, said);
+        wait_mended(&house, &first);
+    }
+    for (deed, _) in DEEDS {
+        do_by_hand(&house, deed, &first.id);
+    }
+    wait_mended(&house, &first);
+    house.wait_up("web");
+    house.kill();
+    for (deed, _) in DEEDS {
+        do_by_hand(&house, deed, &first.id);
+    }
+    house.start();
+    wait_mended(&house, &first);
+
+    // The engine can't take a limit away again: without it there is another container.
+    house.save("free.yaml", &service("free", "1", ""));
+    let limited = house.wait_up("free");
+    docker(["update", "--memory", "64m", "--memory-swap", "64m", &limited.id]);
+    let free = house.wait("another one runs", || {
+        house.live("free").into_iter().find(|seen| seen.id != limited.id)
+    });
+    assert_eq!(free.all["HostConfig"]["Memory"], 0);
+    house.wait_up("free");
+    house.assert_same(&[&first]);
 
     // So is what its manifest asks for anew.
     house.save("web.yaml", &service("web", "1", &BOUNDED.replace("250m", "500m")));
