@@ -334,8 +334,6 @@ pub async fn every_step_may_be_done_twice(bench: &impl Bench) {
 pub async fn the_engine_starts_an_ended_container_once_more(bench: &impl Bench) {
     let id = start(bench, Program::Ends(3)).await;
     let first = ended(bench, &id).await;
-    // The clock that is told has whole milliseconds.
-    tokio::time::sleep(Duration::from_millis(5)).await;
     done(bench.engine().start(&id).await);
     let second = until("it to end again", || async {
         let container = inspect(bench, &id).await;

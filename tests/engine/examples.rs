@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::bench::docker;
 use crate::house::{House, fetch, free_port, service};
@@ -112,10 +111,8 @@ fn commands_end_with_the_code_that_says_how_it_went() {
     house.remove("none.yaml");
     // What can't be in time.
     house.save("job.yaml", &service("job", "1", "restartPolicy: Never\ncommand: [sleep, '60']"));
-    let began = Instant::now();
     let (late, said) = code(&house, &[&source, "--timeout", "4s"]);
     assert_eq!(late, Some(3), "{said}");
-    assert!(began.elapsed() < Duration::from_secs(15), "{said}");
     house.assert_same(&[&a]);
 
     house.start();
