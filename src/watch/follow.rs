@@ -71,6 +71,13 @@ impl Publisher {
         }
     }
 
+    /// Says the same again: what a task mounts may lie elsewhere now, and that is in no file.
+    fn repeat(&self) {
+        if !self.is_unavailable() {
+            self.out.send_modify(|_| {});
+        }
+    }
+
     /// The source can't be read.
     fn unavailable(&mut self, message: String) {
         let unavailable = Snapshot::Unavailable { message };
@@ -171,6 +178,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
 
     fn look_whole(&mut self) {
         let begun = Instant::now();
+        let trust = self.next_whole.1;
         let mut degraded = self.arm();
         let (events, root) = (&mut self.events, &self.options.root);
         let mut entered = BTreeSet::new();
@@ -182,7 +190,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
                 degraded.get_or_insert(message);
             }
         };
-        let found = self.scanner.look_whole(self.next_whole.1, clock(), &mut entering);
+        let found = self.scanner.look_whole(trust, clock(), &mut entering);
         let end = Instant::now();
         self.earliest_whole = end + end.duration_since(begun) * (SHARE - 1);
         self.next_whole = (self.earliest_whole.max(end + self.rescan()), Trust::Found);
@@ -199,6 +207,9 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
             Ok(again) => {
                 self.unwatch_all_but(entered);
                 self.say_changes();
+                if trust == Trust::Swapped {
+                    self.publisher.repeat();
+                }
                 if again {
                     self.want_whole(Trust::Found);
                 }

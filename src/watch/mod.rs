@@ -124,6 +124,8 @@ pub fn read_once(options: &Options, read: impl Fn(&str, &[u8]) -> FileState) -> 
 /// Keeps `out` up to date with the source, until `stop`. Everything it started has ended when this
 /// returns; if it is dropped, that ends soon.
 ///
+/// It also says so where nothing changed but where links may lead: they are in no file.
+///
 /// The snapshot in the channel is changed in place where nobody holds on to it, so a reader that
 /// clones the `Arc` should not keep it for long.
 ///

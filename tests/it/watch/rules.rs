@@ -1,6 +1,6 @@
 //! What is read, and how often.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
@@ -208,5 +208,21 @@ async fn a_file_that_vanished_must_be_looked_for_again_before_long() {
     fs::remove_file(watching.path("a.yaml")).unwrap();
     watching.until(&[]).await;
     watching.listed_again(1).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mounted_link_that_is_swapped_must_be_told_of_though_no_file_changed() {
+    let prepare = |root: &Path| {
+        symlink("/nowhere", root.join("data")).unwrap();
+        fs::write(root.join("a.yaml"), format!("task t {}/data", root.display())).unwrap();
+    };
+    let mut watching = Watching::start(prepare, |options| options.rescan = NEVER);
+    watching.until(&["a.yaml: task t"]).await;
+    let before = watching.snapshots.borrow_and_update().clone();
+    symlink("/etc", watching.home.path().join("next")).unwrap();
+    fs::rename(watching.home.path().join("next"), watching.path("data")).unwrap();
+    tokio::time::timeout(PATIENCE, watching.snapshots.changed()).await.unwrap().unwrap();
+    assert_eq!(told(&before), told(&watching.snapshots.borrow()));
     watching.end().await;
 }
