@@ -49,9 +49,10 @@
 //!
 //! 1. [`domain`]: what is wanted, what is, and what follows. [`domain::task`], [`domain::instance`]
 //!    and [`domain::plan`] are the nouns; [`domain::world`] is all that one look sees;
-//!    [`domain::decide`] holds every rule of behaviour; [`domain::settle`] and [`domain::enact`]
-//!    bring what happened, and what is meant, into the record; [`domain::desired`] says what a
-//!    file that is broken, gone or unreadable means; [`domain::status`] is what people see.
+//!    [`domain::decide`] holds every rule of behaviour; [`domain::judge`] says what the operator lets
+//!    be made; [`domain::settle`] and [`domain::enact`] bring what happened, and what is meant, into
+//!    the record; [`domain::desired`] says what a file that is broken, gone or unreadable means;
+//!    [`domain::status`] is what people see.
 //! 2. [`manifest`]: text to tasks or diagnostics, each with its place and what to write instead.
 //! 3. [`metrics`]: plain counters, handed in.
 //! 4. [`queue`]: whose turn it is.
@@ -80,7 +81,9 @@
 //! diagnostics of it and publishes a whole [`domain::source::Snapshot`]; the latest one counts.
 //! [`domain::desired`] turns it into desired state: a broken document keeps its last good version, a
 //! deletion has to stay for some seconds, a deletion of many waits for a person, and a source that
-//! can't be read says nothing at all. The names of the tasks that changed go onto the queue.
+//! can't be read says nothing at all. Where the links of host paths lead is in no file: the disk is
+//! asked beside it, and a task that leads where the policy does not allow counts as broken. The
+//! names of the tasks that changed go onto the queue.
 //!
 //! Architecture invariant: absent is not empty. What could not be read removes nothing.
 //!

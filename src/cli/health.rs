@@ -4,10 +4,11 @@ use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
-const BLOCKED: [&str; 8] = [
+const BLOCKED: [&str; 9] = [
     "SourceUnavailable",
     "PruneHeld",
     "SourceChanged",
+    "PolicyDenied",
     "NotOurs",
     "NoSharedHost",
     "PortConflict",

@@ -60,6 +60,23 @@ impl InvalidReason {
     }
 }
 
+/// A JSON pointer as people write paths: `spec.ports[0].hostPort`; empty for the document.
+#[must_use]
+pub fn field_path(pointer: &str) -> String {
+    let mut path = String::new();
+    for part in pointer.split('/').skip(1) {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) && !path.is_empty() {
+            path.extend(["[", part, "]"]);
+        } else {
+            if !path.is_empty() {
+                path.push('.');
+            }
+            path.push_str(&part.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    path
+}
+
 impl fmt::Display for InvalidReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

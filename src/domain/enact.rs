@@ -35,6 +35,11 @@ pub fn enact(
         );
         notes.push(Note::warning(None, "RolledBack", message));
     }
+    // The time to get further begins once it may.
+    if record.denied || plan.denied.is_some() {
+        record.progressed_at = now.mono;
+    }
+    record.denied = plan.denied.is_some();
     if let Some(revision) = plan.ready.and_then(|number| record.revisions.get_mut(&number)) {
         revision.ready = true;
         let message = format!("revision {} is ready", revision.number);

@@ -13,6 +13,7 @@ pub mod event;
 pub mod exclusive;
 pub mod fingerprint;
 pub mod instance;
+pub mod judge;
 pub mod name;
 pub mod outcome;
 pub mod plan;

@@ -71,6 +71,8 @@ pub enum Cause {
     Busy,
     /// Whoever guards the engine forbids it.
     Forbidden,
+    /// The operator's policy is against it.
+    PolicyDenied,
     /// The request makes no sense to the engine.
     Invalid,
     /// The process could not be started (no such program, no permission).

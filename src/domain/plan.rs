@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::exclusive::{FixedPort, Written};
 use super::instance::{ContainerId, EndReason, Seat};
 use super::name::{Label, TaskName};
+use super::outcome::Cause;
 use super::source::Place;
 use super::template::{ImageRef, PullPolicy, Resources};
 use super::time::Mono;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub restarts: u32,
     /// Nothing is left of a task whose manifest is gone.
     pub vanished: bool,
+    /// Why the policy lets nothing new be made of the version that is wanted, if it does not.
+    pub denied: Option<String>,
 }
 
 /// A rollout that failed.
@@ -231,6 +234,10 @@ pub enum Waiting {
     Engine(String),
     /// Containers of this worker's name were made from another source directory.
     SourceChanged(String),
+    /// The policy lets nothing new be made of what is wanted.
+    Denied(String),
+    /// It is not known yet where a path of the host leads.
+    HostPath(String),
     /// A step is under way.
     Step(Seat, &'static str),
     /// The engine's answer about a container.
@@ -254,8 +261,8 @@ pub enum Waiting {
         seat: Seat,
         /// What went wrong.
         message: String,
-        /// Somebody else's network or volume has the name of ours.
-        not_ours: bool,
+        /// Of what kind that was; `None`: its outcome is unknown.
+        cause: Option<Cause>,
         /// When.
         at: Mono,
     },

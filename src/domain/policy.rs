@@ -1,10 +1,14 @@
 //! What the operator lets manifests ask for.
 //!
 //! It says what a task asks too much; it never looks at the host. `manifest` asks it while
-//! checking, and whoever resolves a link of a host path asks it again.
+//! checking, and `judge` asks it again with what is known of the host's links.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnostic::field_path;
+use super::outcome::{Cause, Rejection, Retry};
 use super::task::Task;
 use super::template::{Logging, MountSource, SecurityContext};
 
@@ -118,6 +122,33 @@ impl Policy {
             || self.allowed_host_paths.iter().any(|prefix| is_at_or_below(resolved, prefix))
     }
 
+    /// The directories that host paths may lie in: the source, and what is allowed beside it.
+    pub fn grounds<'a>(&'a self, source: &'a str) -> impl Iterator<Item = &'a str> {
+        let beside = self.allowed_host_paths.iter().map(String::as_str);
+        std::iter::once(source).chain(beside).filter(|ground| !ground.is_empty())
+    }
+
+    /// What is too much of a host path that is written as `path` and leads to `real`, if that lies
+    /// in none of `grounds`: those of [`Policy::grounds`], and where they lead.
+    #[must_use]
+    pub fn stray(
+        &self,
+        mount: usize,
+        (path, real): (&str, &str),
+        source: &str,
+        grounds: &[&str],
+    ) -> Option<Violation> {
+        let allowed = self.level == Level::Privileged
+            || grounds.iter().any(|ground| is_at_or_below(real, ground));
+        (!allowed).then(|| Violation {
+            pointer: format!("/spec/mounts/{mount}/hostPath"),
+            message: format!("`{path}` leads to `{real}`, outside the source, `{source}`"),
+            help: "let it lead inside, or let the operator start evenkeel with \
+                   `--allow-host-path PREFIX`"
+                .to_owned(),
+        })
+    }
+
     fn isolation(&self, security: &SecurityContext, found: &mut Vec<Violation>) {
         if security.privileged {
             let pointer = format!("{SECURITY}/privileged");
@@ -196,6 +227,22 @@ impl Level {
             Self::Baseline => "baseline",
             Self::Privileged => "privileged",
         }
+    }
+}
+
+impl Violation {
+    /// What a container is refused for that is to be made all the same.
+    #[must_use]
+    pub fn refused(&self) -> Rejection {
+        let message = format!("{self}; {}", self.help);
+        Rejection { cause: Cause::PolicyDenied, retry: Retry::Never, message }
+    }
+}
+
+impl fmt::Display for Violation {
+    /// The field and what is wrong with it, without what to do about that.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", field_path(&self.pointer), self.message)
     }
 }
 

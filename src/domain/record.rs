@@ -27,6 +27,8 @@ pub struct Record {
     pub instances: BTreeMap<Seat, Instance>,
     /// When this process saw the present rollout begin, or get further.
     pub progressed_at: Mono,
+    /// The policy let nothing new be made of it at the last look of this process.
+    pub denied: bool,
     /// What went wrong with the pulls of the present rollout, in this process.
     pub pull_trouble: Option<Trouble>,
     /// What went wrong last with the steps of an instance, in this process.
@@ -130,6 +132,7 @@ impl Record {
             revisions: BTreeMap::new(),
             instances: BTreeMap::new(),
             progressed_at: now,
+            denied: false,
             pull_trouble: None,
             troubles: BTreeMap::new(),
         }

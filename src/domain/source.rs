@@ -23,6 +23,31 @@ pub enum Snapshot {
     },
 }
 
+impl Snapshot {
+    /// Every task that passed every check.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        let files = match self {
+            Self::Read { files } => Some(files),
+            Self::Unavailable { .. } => None,
+        };
+        files.into_iter().flat_map(|files| files.values().flat_map(FileState::tasks))
+    }
+}
+
+impl FileState {
+    /// Every task of it that passed every check.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        let documents = match self {
+            Self::Read { documents, .. } => documents.as_slice(),
+            Self::Unreadable { .. } | Self::Unsettled => &[],
+        };
+        documents.iter().filter_map(|document| match document {
+            Document::Task { task, .. } => Some(&**task),
+            Document::Broken { .. } | Document::Foreign { .. } => None,
+        })
+    }
+}
+
 /// What a manifest file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileState {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::outcome::Cause;
 use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst, Waiting};
 
 impl fmt::Display for Plan {
@@ -24,6 +25,9 @@ impl fmt::Display for Plan {
         }
         for planned in &self.steps {
             writeln!(f, "{planned}")?;
+        }
+        if let Some(why) = &self.denied {
+            writeln!(f, "denied: {why}")?;
         }
         for waiting in &self.waiting {
             writeln!(f, "wait: {waiting}")?;
@@ -184,13 +188,17 @@ impl Waiting {
         match self {
             Self::Engine(_) => "EngineUnavailable",
             Self::SourceChanged(_) => "SourceChanged",
+            Self::Denied(_) | Self::Retry { cause: Some(Cause::PolicyDenied), .. } => {
+                "PolicyDenied"
+            }
             Self::Step(..)
             | Self::Observation(_)
             | Self::Discovery
+            | Self::HostPath(_)
             | Self::Doubt(..)
             | Self::Pulling(_) => "InProgress",
             Self::PullRetry { .. } => "ImagePullFailed",
-            Self::Retry { not_ours: true, .. } => "NotOurs",
+            Self::Retry { cause: Some(Cause::NotOurs), .. } => "NotOurs",
             Self::Retry { .. } => "StartError",
             Self::BackOff { .. } | Self::RestartPace(_) => "BackOff",
             Self::Port { .. } | Self::BusyPort(..) => "PortConflict",
@@ -211,6 +219,8 @@ impl fmt::Display for Waiting {
                      made from {source}"
                 )
             }
+            Self::Denied(why) => write!(f, "something that the policy allows: {why}"),
+            Self::HostPath(path) => write!(f, "the host to tell where {path} leads"),
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),
             Self::Observation(seat) => write!(f, "the engine's answer about {seat}"),
             Self::Doubt(seat, _) => {

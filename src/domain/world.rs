@@ -7,6 +7,7 @@ use super::container::Container;
 use super::desired::Presence;
 use super::exclusive::{FixedPort, Written};
 use super::instance::Seat;
+use super::judge::Judge;
 use super::name::{Label, TaskName, WorkerName};
 use super::record::Record;
 use super::source::Place;
@@ -27,6 +28,8 @@ pub struct World<'a> {
     pub presence: Presence,
     /// Everything of this worker is to go (`down`), whatever the files ask.
     pub going_down: bool,
+    /// What may be made of a task.
+    pub judge: Judge<'a>,
     /// What the engine says.
     pub engine: &'a Engine,
     /// What the engine said of each instance's container.

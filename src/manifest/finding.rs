@@ -5,6 +5,7 @@
 use super::node::Node;
 use super::text::Problem;
 use crate::domain::diagnostic::InvalidReason;
+pub(super) use crate::domain::diagnostic::field_path as path;
 
 /// Something wrong with the value at a JSON pointer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,22 +53,6 @@ impl Finding {
 /// `key` as a part of a JSON pointer (RFC 6901).
 pub(super) fn token(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
-}
-
-/// A JSON pointer as people write paths: `spec.ports[0].hostPort`; empty for the document.
-pub(super) fn path(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        if part.bytes().all(|byte| byte.is_ascii_digit()) && !path.is_empty() {
-            path.extend(["[", part, "]"]);
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&part.replace("~1", "/").replace("~0", "~"));
-        }
-    }
-    path
 }
 
 /// The name of the field that a JSON pointer leads to; of a list's entry, the list's.

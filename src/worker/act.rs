@@ -11,7 +11,6 @@ use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::instance::{ContainerId, EndReason, Instance};
 use crate::domain::name::TaskName;
-use crate::domain::outcome::{Cause, Rejection, Retry};
 use crate::domain::plan::{Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::runtime::Runtime;
@@ -93,17 +92,13 @@ impl<R: Runtime> Worker<R> {
         })
     }
 
-    /// How a container is made; refused if the policy is against what was accepted under another.
+    /// How a container is made; refused, at the last moment, if the policy is against it.
     fn creation(&self, record: &Record, instance: &Instance) -> Option<Call> {
         let maker = &self.setting.maker;
         let task = task_of(record, record.revisions.get(&instance.revision)?);
         let violations = self.setting.policy.violations(task, &maker.source);
         Some(match violations.into_iter().next() {
-            Some(violation) => Call::Refuse(Rejection {
-                cause: Cause::Forbidden,
-                retry: Retry::Never,
-                message: format!("PolicyDenied: {}; {}", violation.message, violation.help),
-            }),
+            Some(violation) => Call::Refuse(violation.refused()),
             None => Call::Create(Box::new(blueprint(maker, record, instance)?)),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::leads::Answers;
 use super::steps::Done;
 use crate::domain::container::{Container, Status};
 use crate::domain::instance::{ContainerId, Seat};
@@ -11,8 +12,7 @@ use crate::domain::template::{ImageRef, PullPolicy};
 use crate::domain::time::Mono;
 use crate::runtime::{EngineInfo, Resource, Runtime, Unreachable};
 
-/// A call to the engine that has ended.
-#[derive(Debug)]
+/// A call to the engine, or to the disk, that has ended.
 pub enum Finished {
     /// A step of an instance.
     Step {
@@ -47,6 +47,8 @@ pub enum Finished {
     },
     /// A network was to be removed.
     NetworkRemoved(String, Outcome),
+    /// Where host paths lead; none: all that were asked for are told.
+    Led(Vec<(String, String)>, Answers),
 }
 
 /// All that the engine says of a worker.

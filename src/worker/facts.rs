@@ -85,6 +85,7 @@ impl<R: Runtime> Worker<R> {
             record,
             presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
             going_down: self.goal == Goal::Down,
+            judge: self.judge(),
             engine: &self.engine,
             seen,
             in_flight: self.in_flight.get(name).cloned().unwrap_or_default(),

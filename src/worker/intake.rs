@@ -23,6 +23,7 @@ impl<R: Runtime> Worker<R> {
         }
         // Held no longer than needed: the watcher changes it in place.
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+        let snapshot = self.judged(snapshot);
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
         let known = self.known_problems();
         let held = self.held_back();

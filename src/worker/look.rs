@@ -156,6 +156,7 @@ impl<R: Runtime> Worker<R> {
         notes.extend(settle::adopt(&mut record, strays, &self.engine, now));
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
+        self.ask_for(&record, false);
         let mut plan = decide(&self.world(&record, seen, now));
         notes.extend(self.blocked(name, &plan));
         self.keep_pace(name, &plan, now);
@@ -178,10 +179,16 @@ impl<R: Runtime> Worker<R> {
         Some(Looked { name: name.clone(), before, record, plan, changes, events, now })
     }
 
-    /// What keeps a task from something that others have, when that begins.
+    /// What keeps a task from something that others have, or that is denied, when that begins.
     fn blocked(&self, name: &TaskName, plan: &Plan) -> Option<Note> {
         let blocks = |waiting: &&Waiting| {
-            matches!(waiting, Waiting::Port { .. } | Waiting::BusyPort(..) | Waiting::Mount { .. })
+            matches!(
+                waiting,
+                Waiting::Denied(_)
+                    | Waiting::Port { .. }
+                    | Waiting::BusyPort(..)
+                    | Waiting::Mount { .. }
+            )
         };
         let of = |plan: &Plan| plan.waiting.iter().find(blocks).map(Waiting::word);
         let now = plan.waiting.iter().find(blocks)?;

@@ -16,6 +16,7 @@ mod engine;
 mod facts;
 mod index;
 mod intake;
+mod leads;
 mod lock;
 mod look;
 mod networks;
@@ -159,6 +160,7 @@ pub struct Worker<R: Runtime> {
     statuses: BTreeMap<TaskName, TaskStatus>,
     index: Index,
     host_paths: watch::Sender<BTreeSet<String>>,
+    leads: leads::Known,
     going: BTreeSet<TaskName>,
     panics: BTreeMap<TaskName, u32>,
     engine: Engine,

@@ -69,6 +69,7 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn observe_by_time(&mut self, now: Mono) {
         if now >= self.relisting.at && !self.relisting.under_way {
             self.relist(Afresh::Containers);
+            self.ask_all();
         } else if now >= self.relisting.at {
             self.relisting.at = now + self.jittered(LIST_EVERY);
         }
@@ -102,6 +103,7 @@ impl<R: Runtime> Worker<R> {
             }
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
+            Finished::Led(found, more) => self.on_led(found, more),
         }
     }
 
@@ -119,6 +121,13 @@ impl<R: Runtime> Worker<R> {
             Report::Created(Outcome::Done(id)) => Some(id.clone()),
             Report::Created(Outcome::Unknown(_)) => {
                 self.relist(Afresh::Containers);
+                None
+            }
+            // It leads elsewhere than it did when it was looked at.
+            Report::Created(Outcome::Rejected(it)) if it.cause == Cause::PolicyDenied => {
+                if let Some(record) = self.records.get(task).cloned() {
+                    self.ask_for(&record, true);
+                }
                 None
             }
             // One of ours that is not known.

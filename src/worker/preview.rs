@@ -107,16 +107,10 @@ impl<R: Runtime> Worker<R> {
             Err(_) => self.engine.unavailable = Some("it does not answer".to_owned()),
         }
         self.relisting.wanted = None::<Afresh>;
-        let answers = async {
-            while let Some(finished) = self.jobs.join_next().await {
-                if let Ok(finished) = finished {
-                    self.on_finished(finished);
-                }
-            }
-        };
-        // What has not answered by then is shown as waited for.
-        let _late = tokio::time::timeout(PATIENCE, answers).await;
+        self.answers().await;
         self.snapshot_came = true;
+        self.ask_all();
+        self.answers().await;
         // The first look finds what is gone, the second that it has been gone for long enough.
         self.take_snapshot();
         self.take_snapshot();
@@ -132,6 +126,18 @@ impl<R: Runtime> Worker<R> {
         };
         self.jobs.shutdown().await;
         preview
+    }
+
+    /// Takes in what was asked for. What has not answered by then is shown as waited for.
+    async fn answers(&mut self) {
+        let answers = async {
+            while let Some(finished) = self.jobs.join_next().await {
+                if let Ok(finished) = finished {
+                    self.on_finished(finished);
+                }
+            }
+        };
+        let _late = tokio::time::timeout(PATIENCE, answers).await;
     }
 
     fn preview_of(&mut self, name: &TaskName) -> Option<TaskPreview> {

@@ -96,6 +96,7 @@ impl<R: Runtime> Worker<R> {
             statuses: BTreeMap::new(),
             index: super::Index::default(),
             host_paths,
+            leads: super::leads::Known::default(),
             going: BTreeSet::new(),
             panics: BTreeMap::new(),
             engine: Engine {

@@ -6,6 +6,7 @@ mod deeds;
 mod engine;
 mod files;
 mod host;
+mod policy;
 mod promises;
 mod sharing;
 mod state;

@@ -7,7 +7,6 @@ use super::target::{self, Target};
 use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::exclusive::{self, FixedPort, clash};
 use crate::domain::instance::{Instance, Seat, State};
-use crate::domain::outcome::Cause;
 use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
@@ -43,7 +42,7 @@ pub fn advance(
         plan.wait(Waiting::Retry {
             seat,
             message: trouble.message.clone(),
-            not_ours: trouble.cause == Some(Cause::NotOurs),
+            cause: trouble.cause,
             at: trouble.retry_at(),
         });
         return;

@@ -57,7 +57,7 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
         plan.wait(Waiting::Retry {
             seat,
             message: trouble.message.clone(),
-            not_ours: false,
+            cause: trouble.cause,
             at: trouble.retry_at(),
         });
         return;

@@ -2,12 +2,14 @@
 //!
 //! Rules, in the order they are asked: nothing is decided while the engine can't be asked; a task
 //! whose manifest is gone is taken down; a changed task becomes a revision; a revision that failed
-//! is gone back from; each slot gets its instance; what has ended is cleared away.
+//! is gone back from; each slot gets its instance, where the policy allows it; what has ended is
+//! cleared away.
 
 mod advance;
 mod clear;
 pub(super) mod give_up;
 pub(super) mod job;
+mod permit;
 mod retire;
 pub(super) mod service;
 pub(super) mod target;
@@ -80,11 +82,15 @@ fn present(world: &World, plan: &mut Plan) {
     }
     let target = match target::choose(world.record) {
         Choice::Revise => {
-            plan.revise = true;
+            match permit::against(world, plan, task) {
+                None => plan.revise = true,
+                Some(why) => plan.wait(why),
+            }
             return;
         }
         Choice::Use(target) => target,
     };
+    let against = permit::against(world, plan, target.task);
     if let Some(failure) = target::failed(world, &target, plan) {
         plan.refuse = Some(failure);
         return;
@@ -94,6 +100,9 @@ fn present(world: &World, plan: &mut Plan) {
         job::slots(world, plan, &target);
     } else {
         service::slots(world, plan, &target);
+    }
+    if let Some(why) = against {
+        permit::hold_back(plan, &target, why);
     }
     clear::clear(world, plan);
 }

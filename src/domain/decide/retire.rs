@@ -21,7 +21,7 @@ pub fn retire(world: &World, plan: &mut Plan, instance: &Instance, reason: Reaso
         plan.wait(Waiting::Retry {
             seat,
             message: trouble.message.clone(),
-            not_ours: false,
+            cause: trouble.cause,
             at: trouble.retry_at(),
         });
         return;

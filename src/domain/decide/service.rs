@@ -11,6 +11,7 @@ use super::{last_ended, next_seat};
 use crate::domain::container::{Container, Status};
 use crate::domain::exclusive;
 use crate::domain::instance::{EndReason, Instance, Seat, State};
+use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{Strategy, Task};
@@ -215,7 +216,7 @@ pub fn begin_again(
     let at = last.moved_at + NAME_RETRY;
     if last.reason == Some(EndReason::NameTaken) && world.now.mono < at {
         let message = last.message.clone().unwrap_or_default();
-        plan.wait(Waiting::Retry { seat: last.seat, message, not_ours: true, at });
+        plan.wait(Waiting::Retry { seat: last.seat, message, cause: Some(Cause::NotOurs), at });
         return;
     }
     if failures > 0 {

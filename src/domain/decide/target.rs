@@ -6,7 +6,7 @@ use super::service::failures_after;
 use crate::domain::blueprint::task_of;
 use crate::domain::exclusive;
 use crate::domain::fingerprint::Form;
-use crate::domain::instance::{EndReason, Instance};
+use crate::domain::instance::{EndReason, Instance, State};
 use crate::domain::name::WorkerName;
 use crate::domain::plan::{Failure, FieldChange, Plan};
 use crate::domain::record::{Record, Refusal, Revision};
@@ -124,7 +124,7 @@ pub fn progress(
         .is_some_and(|good| exclusive::stop_first(worker, &good.task, target.task).is_some());
     let default = if stop_first { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
-    let began = record.progressed_at.max(engine.reached_at);
+    let began = if record.denied { now } else { record.progressed_at.max(engine.reached_at) };
     let deadline = began + Duration::from_secs(u64::from(seconds));
     if now < deadline {
         return Progress::UnderWay { deadline };
@@ -143,7 +143,12 @@ pub fn goes_back(record: &Record, target: &Target) -> bool {
 /// Whether the rollout of `target` has failed and there is something to go back to; if it still
 /// may, `plan` wakes for its deadline.
 pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
-    last_ready(world.record, target.revision.number)?;
+    let good = last_ready(world.record, target.revision.number)?;
+    let runs = |it: &Instance| it.revision == good.number && it.state == State::Running;
+    let may_start = world.judge.judge(task_of(world.record, good)).is_allowed();
+    if !may_start && !world.record.instances.values().any(runs) {
+        return None;
+    }
     match progress(world.record, world.worker, target, (world.engine, world.now.mono)) {
         Progress::Over => None,
         Progress::UnderWay { deadline } => {

@@ -9,6 +9,7 @@ mod engine;
 mod jobs;
 mod looks;
 mod outcomes;
+mod permit;
 pub mod play;
 mod promises;
 mod replacement;

@@ -98,6 +98,12 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
         Cause::NetworkMissing | Cause::Busy => {
             vec![trouble(record, seat, "create", (Some(rejection.cause), rejection.message), now)]
         }
+        // `decide` waits for what the policy allows; a moment later, should it know no better.
+        Cause::PolicyDenied => {
+            let note = Note::warning(seat, "PolicyDenied", rejection.message.clone());
+            trouble(record, seat, "create", (Some(rejection.cause), rejection.message), now);
+            vec![note]
+        }
         // The next attempt has another name.
         Cause::NotOurs | Cause::NameTaken => {
             fail(record, seat, (EndReason::NameTaken, rejection.message), now)

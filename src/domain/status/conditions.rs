@@ -83,7 +83,14 @@ fn converged(inputs: &StatusInputs) -> Finding {
         return is_not("PruneHeld", message);
     }
     // What somebody has to do something about comes before what goes on by itself.
-    let named = ["SourceChanged", "NotOurs", "PortConflict", "VolumeInUse", "ImagePullFailed"];
+    let named = [
+        "SourceChanged",
+        "PolicyDenied",
+        "NotOurs",
+        "PortConflict",
+        "VolumeInUse",
+        "ImagePullFailed",
+    ];
     let blocked = named
         .into_iter()
         .find_map(|word| plan.waiting.iter().find(|waiting| waiting.word() == word));
@@ -106,8 +113,13 @@ fn converged(inputs: &StatusInputs) -> Finding {
             is_not("InProgress", waiting.to_string())
         }
         Some(waiting) => is_not("Waiting", format!("waiting for {waiting}")),
-        None => is("Converged", "nothing is to be done"),
+        None => is("Converged", nothing_to_do(plan)),
     }
+}
+
+fn nothing_to_do(plan: &Plan) -> String {
+    let left = |why| format!("; what runs is left alone, and nothing new is made of it: {why}");
+    format!("nothing is to be done{}", plan.denied.as_ref().map(left).unwrap_or_default())
 }
 
 fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
@@ -117,6 +129,9 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
     if let Some(refusal) = facts.refusal {
         let message = format!("{}: {}", refusal.reason, refusal.message);
         return is_not("RolledBack", message);
+    }
+    if let Some(why) = super::denied(inputs.plan) {
+        return is_not("PolicyDenied", why);
     }
     let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
     if let Some((last, why)) = facts.slots.iter().find_map(|it| it.ended.zip(it.given_up.as_ref()))
@@ -172,6 +187,9 @@ fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
 /// Why a slot has no ready instance.
 fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, String) {
     let waits = || inputs.plan.waiting.iter();
+    if let Some(why) = super::denied(inputs.plan) {
+        return ("PolicyDenied", why.to_owned());
+    }
     if let Some(trouble) = &inputs.record.pull_trouble {
         return ("ImagePullFailed", trouble.message.clone());
     }

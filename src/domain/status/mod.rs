@@ -273,6 +273,13 @@ fn doing(plan: &Plan) -> Vec<String> {
     pull.into_iter().chain(plan.steps.iter().map(ToString::to_string)).collect()
 }
 
+/// Why the policy lets nothing new be made where something is wanted.
+fn denied(plan: &Plan) -> Option<&str> {
+    plan.waiting.iter().find_map(|waiting| {
+        if let Waiting::Denied(why) = waiting { Some(why.as_str()) } else { None }
+    })
+}
+
 /// When something that failed is tried again.
 fn next_try(plan: &Plan, now: Now) -> Option<Timestamp> {
     let at = |waiting: &Waiting| match waiting {
@@ -283,6 +290,8 @@ fn next_try(plan: &Plan, now: Now) -> Option<Timestamp> {
         | Waiting::BusyPort(_, at) => Some(*at),
         Waiting::Engine(_)
         | Waiting::SourceChanged(_)
+        | Waiting::Denied(_)
+        | Waiting::HostPath(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
         | Waiting::Discovery
@@ -309,7 +318,9 @@ impl TaskStatus {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let converged = self.condition(ConditionType::Converged);
-        let held = |it: &Condition| matches!(&*it.reason, "PruneHeld" | "SourceUnavailable");
+        let held = |it: &Condition| {
+            matches!(&*it.reason, "PruneHeld" | "SourceUnavailable" | "PolicyDenied")
+        };
         match self.phase {
             Phase::Suspended | Phase::Completed | Phase::Failed | Phase::Running => {
                 converged.is_some_and(|it| it.status == Truth::True || held(it))

@@ -20,7 +20,8 @@ pub fn phase(inputs: &StatusInputs, facts: &Facts) -> Phase {
     if task.is_job() && facts.wanted > 0 && facts.slots.iter().all(is_done) {
         return Phase::Completed;
     }
-    if facts.slots.iter().any(|slot| slot.given_up.is_some()) {
+    let denied = super::denied(inputs.plan).is_some() && facts.ready < facts.wanted;
+    if denied || facts.slots.iter().any(|slot| slot.given_up.is_some()) {
         return Phase::Failed;
     }
     if is_progressing(inputs, facts) {

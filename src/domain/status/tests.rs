@@ -13,6 +13,7 @@ use crate::domain::desired::{Presence, Validity};
 use crate::domain::diagnostic::{Diagnostic, InvalidReason};
 use crate::domain::instance::Seat;
 use crate::domain::outcome::Cause;
+use crate::domain::policy::Level;
 use crate::domain::task::RestartPolicy::{Never, OnFailure};
 use crate::domain::world::Engine;
 

@@ -22,6 +22,7 @@ use evenkeel::manifest;
 use evenkeel::metrics::QueueMetrics;
 use evenkeel::runtime::simulated::{Operation, Simulated};
 use evenkeel::worker::command::{Command, Overview};
+use evenkeel::worker::preview::Preview;
 use evenkeel::worker::{Ended, Goal, Inputs, Setting, Start, Worker};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -43,6 +44,7 @@ pub struct Host {
     pub state: TempDir,
     pub source: String,
     pub worker: WorkerName,
+    pub policy: Policy,
     pub limits: Limits,
     files: BTreeMap<String, FileState>,
     unavailable: Option<String>,
@@ -91,6 +93,7 @@ impl Host {
             state: directory(),
             source: "/srv/tasks".to_owned(),
             worker: Label::parse("default").unwrap(),
+            policy: Policy { level: Level::Baseline, allowed_host_paths: Vec::new() },
             limits: Limits::default(),
             files: BTreeMap::new(),
             unavailable: None,
@@ -124,8 +127,7 @@ impl Host {
     }
 
     fn put(&mut self, file: &str, text: &str) {
-        let policy = Policy { level: Level::Baseline, allowed_host_paths: Vec::new() };
-        let context = manifest::Context { source: &self.source, policy: &policy };
+        let context = manifest::Context { source: &self.source, policy: &self.policy };
         let state = manifest::read(file, text.as_bytes(), &context);
         self.files.insert(file.to_owned(), state);
     }
@@ -184,22 +186,7 @@ impl Host {
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
         let metrics = Arc::new(QueueMetrics::default());
         let db = opened.db.clone();
-        let setting = Setting {
-            maker: Maker { worker: self.worker.clone(), source: self.source.clone() },
-            policy: Policy { level: Level::Baseline, allowed_host_paths: Vec::new() },
-            network_pool: "10.213.0.0/16".parse().unwrap(),
-        };
-        let worker = Worker::open(Start {
-            host_paths: tokio::sync::watch::Sender::default(),
-            setting,
-            rules: Rules::default(),
-            runtime: Arc::new(self.engine.clone()),
-            local_engine: false,
-            snapshots: receiver,
-            opened,
-            goal,
-            queue_metrics: Arc::clone(&metrics),
-        });
+        let worker = self.worker(goal, opened, receiver, Arc::clone(&metrics));
         let inputs = Inputs { commands: inbox, stop: stop.clone() };
         let (engine, killed) = (self.engine.clone(), kill.clone());
         let task = tokio::spawn(async move {
@@ -212,6 +199,39 @@ impl Host {
             }
         });
         self.running = Some(Running { snapshots, commands, stop, kill, task, db, metrics });
+    }
+
+    fn worker(
+        &self,
+        goal: Goal,
+        opened: Opened,
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        queue_metrics: Arc<QueueMetrics>,
+    ) -> Worker<Simulated> {
+        Worker::open(Start {
+            host_paths: tokio::sync::watch::Sender::default(),
+            setting: Setting {
+                maker: Maker { worker: self.worker.clone(), source: self.source.clone() },
+                policy: self.policy.clone(),
+                network_pool: "10.213.0.0/16".parse().unwrap(),
+            },
+            rules: Rules::default(),
+            runtime: Arc::new(self.engine.clone()),
+            local_engine: false,
+            snapshots,
+            opened,
+            goal,
+            queue_metrics,
+        })
+    }
+
+    /// What a plan tells while the worker runs.
+    pub async fn plan(&self) -> Preview {
+        let mut opened = Db::open_read_only(&self.state.path().join("none")).await.unwrap();
+        opened.stored.records = self.ask(Command::Records).await;
+        let (_sender, snapshots) = watch::channel(self.snapshot());
+        let metrics = Arc::new(QueueMetrics::default());
+        self.worker(Goal::Forever, opened, snapshots, metrics).preview().await
     }
 
     /// Whether the worker has not ended.

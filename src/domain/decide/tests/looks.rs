@@ -17,6 +17,7 @@ use crate::domain::enact::enact;
 use crate::domain::event::Severity;
 use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::{InstanceId, Seat};
+use crate::domain::judge::Judge;
 use crate::domain::name::TaskName;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Plan, Planned, Step};
@@ -61,6 +62,7 @@ impl Play {
             record: &actor.record,
             presence: actor.presence,
             going_down: false,
+            judge: Judge { policy: &self.policy, source: &self.maker.source, leads: &self.leads },
             engine: &known,
             seen,
             in_flight: actor.flights.iter().map(|(_, seat, _)| (*seat, "stop")).collect(),

@@ -13,15 +13,20 @@ use crate::domain::container::Container;
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
 use crate::domain::instance::{Seat, State, Uid};
+use crate::domain::judge::{Lead, Leads};
 use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::policy::{Level, Policy};
 use crate::domain::record::{Head, Record};
 use crate::domain::settle::Report;
 use crate::domain::source::Place;
 use crate::domain::task::Task;
 use crate::domain::template::ImageRef;
 use crate::domain::time::Mono;
+
+/// The source directory.
+pub const SOURCE: &str = "/srv/tasks";
 
 /// What the worker has of a task.
 pub struct Actor {
@@ -42,6 +47,9 @@ pub struct Play {
     pub notes: Vec<Note>,
     pub promises: Promises,
     pub maker: Maker,
+    /// Anything is allowed where a story does not say otherwise.
+    pub policy: Policy,
+    pub leads: Leads,
     /// The engine has not answered yet about anything.
     pub blind: bool,
     /// The engine was asked for all there is since evenkeel started.
@@ -59,7 +67,9 @@ impl Play {
             log: Vec::new(),
             notes: Vec::new(),
             promises: Promises::default(),
-            maker: Maker { worker: Label::default_namespace(), source: "/srv/tasks".to_owned() },
+            maker: Maker { worker: Label::default_namespace(), source: SOURCE.to_owned() },
+            policy: Policy { level: Level::Privileged, allowed_host_paths: Vec::new() },
+            leads: [(SOURCE.to_owned(), Lead::To(SOURCE.to_owned()))].into(),
             blind: false,
             listed: true,
             lose: 0,

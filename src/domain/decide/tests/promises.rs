@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::engine::Engine;
+use crate::domain::blueprint::task_of;
 use crate::domain::container::Identity;
 use crate::domain::exclusive::clash;
 use crate::domain::fingerprint::Fingerprint;
@@ -57,6 +58,16 @@ impl Promises {
                     self.made.remove(&(uid, seat));
                 }
                 _ => assert!(instance.is_some(), "{planned}: no such instance"),
+            }
+            let made_from = match planned.step {
+                Step::Begin { revision, .. } => Some(revision),
+                Step::Create | Step::Start(_) => instance.map(|it| it.revision),
+                _ => None,
+            };
+            if let Some(revision) = made_from {
+                let task = task_of(world.record, &world.record.revisions[&revision]);
+                let judgement = world.judge.judge(task);
+                assert!(judgement.is_allowed(), "{planned}, though {judgement:?}");
             }
             if let Step::Start(_) = planned.step {
                 *self.starts.entry(seat).or_default() += 1;
@@ -117,6 +128,8 @@ fn is_woken(waiting: &Waiting) -> bool {
     match waiting {
         Waiting::Engine(_)
         | Waiting::SourceChanged(_)
+        | Waiting::Denied(_)
+        | Waiting::HostPath(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
         | Waiting::Discovery

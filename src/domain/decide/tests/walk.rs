@@ -11,6 +11,7 @@ use super::play::*;
 use crate::domain::container::Status;
 use crate::domain::exclusive::FixedPort;
 use crate::domain::outcome::Cause;
+use crate::domain::policy::Level;
 use crate::domain::task::{RestartPolicy, Strategy as Way, Task};
 use crate::domain::template::ImageRef;
 
@@ -38,6 +39,7 @@ enum Move {
     Blind(bool),
     Crash,
     LoseDb,
+    Strict(bool),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -66,6 +68,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => proptest::bool::ANY.prop_map(Move::Blind),
         1 => Just(Move::Crash),
         1 => Just(Move::LoseDb),
+        1 => proptest::bool::ANY.prop_map(Move::Strict),
     ]
 }
 
@@ -172,6 +175,9 @@ fn go(play: &mut Play, chosen: &Move) {
         Move::Blind(blind) => play.blind = *blind,
         Move::Crash => play.restart(),
         Move::LoseDb => play.lose_db(),
+        Move::Strict(strict) => {
+            play.policy.level = if *strict { Level::Restricted } else { Level::Privileged };
+        }
     }
 }
 
@@ -209,6 +215,7 @@ fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     play.lose = 0;
     play.blind = false;
     set_up(play, true);
+    play.policy.level = Level::Privileged;
     play.engine.refuse_create = None;
     play.engine.taken.clear();
     play.engine.behaviours.clear();

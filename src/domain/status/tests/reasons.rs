@@ -225,3 +225,35 @@ fn restarts_must_be_counted_over_all_slots() {
     play.run_for(secs(19));
     assert_eq!(of(&play).restarts, 4, "{:?}", of(&play).instances);
 }
+
+#[test]
+fn what_the_policy_denies_must_be_named_with_what_to_do() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.policy.level = Level::Restricted;
+    play.look();
+    let status = of(&play);
+    expect![[r#"
+        Running 1/1 ready, 1 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=True Converged: nothing is to be done; what runs is left alone, and nothing new is made of it: `spec.securityContext.runAsUser`: `runAsUser` has to be set, and not 0, under the policy `restricted`; write `securityContext: {runAsUser: 1000}` (and 1 more)
+        Progressing=False Complete: revision 1 is rolled out
+        Ready=True Ready: 1 of 1 ready
+    "#]]
+    .assert_eq(&told(&status));
+    assert!(status.is_settled() && status.is_as_asked());
+    let id = play.engine.containers.keys().next().unwrap().clone();
+    play.engine.end(&id, 1);
+    play.look();
+    let status = of(&play);
+    expect![[r#"
+        Failed 0/1 ready, 0 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=False PolicyDenied: waiting for something that the policy allows: `spec.securityContext.runAsUser`: `runAsUser` has to be set, and not 0, under the policy `restricted`; write `securityContext: {runAsUser: 1000}` (and 1 more)
+        Progressing=False PolicyDenied: `spec.securityContext.runAsUser`: `runAsUser` has to be set, and not 0, under the policy `restricted`; write `securityContext: {runAsUser: 1000}` (and 1 more)
+        Ready=False PolicyDenied: 0 of 1 ready: `spec.securityContext.runAsUser`: `runAsUser` has to be set, and not 0, under the policy `restricted`; write `securityContext: {runAsUser: 1000}` (and 1 more)
+    "#]]
+    .assert_eq(&told(&status));
+    assert!(status.is_settled() && !status.is_as_asked(), "a person has to do something");
+    assert_eq!(status.next_try_at, None);
+}
