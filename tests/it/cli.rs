@@ -341,6 +341,31 @@ fn the_policy_must_hold_for_validate_too() {
 }
 
 #[test]
+fn validate_must_follow_the_links_of_host_paths() {
+    let shell = Shell::new();
+    let mount = "  mounts: [{path: /data, hostPath: ./data}]\n";
+    shell.write("tasks/web.yaml", &format!("# ours\n---\n{WEB}{mount}"));
+    fs::create_dir(shell.path().join("out")).unwrap();
+    std::os::unix::fs::symlink("../out", shell.path().join("tasks/data")).unwrap();
+    let out = shell.path().join("out").canonicalize().unwrap();
+    // Read by itself, the file is part of the directory that the command was typed in.
+    shell.run(&["validate", "tasks/web.yaml"]).exits(0);
+    for path in ["tasks", "tasks/"] {
+        let ran = shell.run(&["validate", path]).exits(1);
+        for part in ["PolicyDenied", "spec.mounts[0].hostPath", "--> tasks/web.yaml:2"] {
+            assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
+        }
+        assert!(ran.stdout.contains(&format!("leads to `{}`", out.display())), "{}", ran.stdout);
+    }
+    let allowed = ["validate", "tasks", "--allow-host-path", out.to_str().unwrap()];
+    shell.run(&allowed).exits(0);
+    // The same from within, and by itself.
+    let mut within = shell.command(&["validate", "web.yaml"]);
+    let ran = Ran::of(&within.current_dir(shell.path().join("tasks")).output().unwrap()).exits(1);
+    assert!(ran.stdout.contains("--> web.yaml:2"), "{}", ran.stdout);
+}
+
+#[test]
 fn control_characters_of_a_file_must_not_reach_the_terminal() {
     let shell = Shell::new();
     shell.write("a\u{1b}[2J.yaml", "kind: \"\u{9b}31m\"\nfoo: \u{1b}[31m\n");

@@ -9,8 +9,10 @@ use anyhow::{Context as _, bail};
 
 use crate::cli::daemon;
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::judge::Judge;
 use crate::domain::policy::Policy;
 use crate::domain::source::{Document, FileState, Snapshot};
+use crate::files::leads;
 use crate::manifest::{self, MAX_FILE_BYTES};
 use crate::watch::read_once;
 
@@ -55,7 +57,7 @@ impl Gathered {
         let source = daemon::absolute(path)?;
         let options = daemon::watching(&source, &tokio::sync::watch::Sender::default());
         let files = match read_once(&options, daemon::reader(&source, policy)) {
-            Snapshot::Read { files } => files,
+            Snapshot::Read { files } => judged(files, &source, policy),
             Snapshot::Unavailable { message } => bail!("{message}"),
         };
         let prefix = prefix(path);
@@ -83,10 +85,25 @@ impl Gathered {
         }
         let context = manifest::Context { source: &source, policy };
         let state = manifest::read(&file, &bytes, &context);
-        self.files.insert(shown.clone(), under(state, &|_| shown.clone()));
+        for state in judged([(file, state)].into(), &source, policy).into_values() {
+            self.files.insert(shown.clone(), under(state, &|_| shown.clone()));
+        }
         self.named.insert(shown);
         Ok(())
     }
+}
+
+/// The same, with what is denied for where its host paths lead now.
+fn judged(
+    mut files: BTreeMap<String, FileState>,
+    source: &str,
+    policy: &Policy,
+) -> BTreeMap<String, FileState> {
+    let templates = files.values().flat_map(FileState::tasks).map(|task| &task.template);
+    let leads = leads(policy, source, templates);
+    let broken = Judge { policy, source, leads: &leads }.broken(&files);
+    files.extend(broken);
+    files
 }
 
 /// The source that a single file is read as part of, and its path in there. That is the directory
