@@ -16,8 +16,11 @@ use crate::domain::world::{Seen, World};
 use crate::runtime::Runtime;
 
 impl<R: Runtime> Worker<R> {
-    /// Containers of a task that its record has no instance for.
+    /// Containers of a task that its record has no instance for; none before each was looked at.
     pub(super) fn strays(&self, record: &Record) -> Vec<(Identity, Container)> {
+        if self.has_unknown(record) {
+            return Vec::new();
+        }
         let known: BTreeSet<&ContainerId> =
             record.instances.values().filter_map(|instance| instance.container.as_ref()).collect();
         self.sightings

@@ -88,10 +88,17 @@ impl Sightings {
             .is_some_and(|it| matches!(&it.seen, Seen::Present(container) if running(container)))
     }
 
-    /// The containers of a task that were found and not looked at yet.
+    /// The containers of a task that were found and not looked at yet, or only listed: whether one
+    /// ever started, and what became of it, a list does not say.
     pub fn unknown_of(&self, task: &TaskName) -> impl Iterator<Item = &ContainerId> {
         let ids = self.by_task.get(task).into_iter().flatten();
-        ids.filter(|id| self.by_id.get(*id).is_some_and(|it| it.seen == Seen::Unknown))
+        ids.filter(|id| {
+            self.by_id.get(*id).is_some_and(|it| match &it.seen {
+                Seen::Unknown => true,
+                Seen::Present(container) => container.details.is_none(),
+                Seen::Absent => false,
+            })
+        })
     }
 
     /// Whether the engine is said to have a container.

@@ -6,24 +6,27 @@ use crate::domain::container::{Container, Details, Identity, Status};
 use crate::domain::decide::PROOF;
 use crate::domain::event::Note;
 use crate::domain::instance::{Instance, Seat, State};
-use crate::domain::record::{Record, Revision};
+use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
 use crate::domain::time::Now;
 use crate::domain::world::Engine;
 
-/// Takes containers of this task into the record. Each enters in the state it is found in.
+/// Takes containers of this task into the record. Each enters in the state it is found in. While one
+/// was only listed, all are left for later: whether it ever started and how it ended is not known,
+/// and which of them is the newest is seen by all of them together.
 pub fn adopt(
     record: &mut Record,
     mut found: Vec<(Identity, Container)>,
     engine: &Engine,
     now: Now,
 ) -> Vec<Note> {
+    if found.iter().any(|(_, container)| container.details.is_none()) {
+        return Vec::new();
+    }
     found.sort_by_key(|(identity, _)| (identity.generation, identity.seat));
     let mut notes = Vec::new();
-    if let Some((newest, _)) = found.last()
-        && record.instances.is_empty()
-        && record.revisions.is_empty()
-    {
+    let is_lost = record.instances.is_empty() && record.revisions.is_empty();
+    if let Some((newest, _)) = found.last().filter(|_| is_lost) {
         notes.push(recognise(record, newest));
     }
     let mut taken = Vec::new();
@@ -38,7 +41,35 @@ pub fn adopt(
     for seat in taken {
         count_failures(record, seat);
     }
+    if is_lost {
+        notes.extend(refuse_again(record, now));
+    }
     notes
+}
+
+/// Where an older form was begun after the one that the manifest asks for had failed, that one was
+/// gone back from: it is not tried again in place of what runs.
+fn refuse_again(record: &mut Record, now: Now) -> Option<Note> {
+    let generation = record.head.generation;
+    let failed = record.revisions.values().find(|it| it.generation == generation)?.number;
+    let older = |it: &Instance| it.is_live() && it.revision != failed;
+    let instances = || record.instances.values();
+    let last = instances().rfind(|it| {
+        let later = |other: &Instance| {
+            other.seat.slot == it.seat.slot && other.seat.attempt > it.seat.attempt
+        };
+        it.revision == failed
+            && it.state == State::Failed
+            && instances().any(|other| older(other) && later(other))
+    })?;
+    let message = last.told_end();
+    let told = format!(
+        "revision {failed} failed before and is not tried again until the manifest changes: {message}"
+    );
+    let reason = "RolledBack".to_owned();
+    record.head.refused =
+        Some(Refusal { generation, revision: failed, reason, message, at: now.wall });
+    Some(Note::warning(None, "RolledBack", told))
 }
 
 /// The failures before an instance that was taken over, as far as the containers tell.

@@ -59,6 +59,31 @@ async fn without_its_state_evenkeel_must_take_over_what_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_refused_must_not_take_the_place_of_what_runs_once_the_state_is_lost() {
+    for behaviour in [Behaviour::missing(), Behaviour::ends(secs(0), 1)] {
+        let mut host = Host::with(&[("db.yaml", task("db", VOLUME))]).await;
+        host.engine.program(&["bad"], behaviour.clone());
+        let end = "  command: [bad]";
+        let port = "  ports: [{containerPort: 80, hostPort: 8080}]";
+        host.write("web.yaml", &task("web", port));
+        host.settle().await;
+        host.write("db.yaml", &task("db", &format!("{VOLUME}\n{end}")));
+        host.write("web.yaml", &task("web", &format!("{port}\n{end}")));
+        host.settle().await;
+        sleep(secs(120)).await;
+        host.settle().await;
+        let (before, starts) = (host.live(), host.calls(Operation::Start));
+        assert_eq!(before.len(), 2, "{behaviour:?}");
+        host.kill().await;
+        remove_db(&host);
+        host.start().await;
+        host.settle().await;
+        sleep(secs(120)).await;
+        assert_eq!((host.live(), host.calls(Operation::Start)), (before, starts), "{behaviour:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_old_copy_of_the_state_must_double_nothing() {
     let mut host = Host::with(&[("db.yaml", task("db", VOLUME)), ("x.yaml", task("x", ""))]).await;
     host.stop().await;

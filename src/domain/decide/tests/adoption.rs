@@ -99,11 +99,11 @@ fn what_is_only_listed_must_keep_its_slot_until_its_end_is_known() {
     let mut known = None;
     play.tamper("mig.0.1", |it| known = it.details.take());
     expect![[r#"
-        wait: the engine's answer about 0.1
+        wait: the engine's answer about a container that was found
     "#]]
     .assert_eq(&play.look());
     expect![[r#"
-        wait: the engine's answer about 0.1
+        wait: the engine's answer about a container that was found
     "#]]
     .assert_eq(&play.look());
     play.tamper("mig.0.1", |it| it.details = known);

@@ -47,8 +47,13 @@ impl Play {
             self.notes.extend(settle::apply_pull(&mut actor.record, revision, outcome, now));
         }
         let mut seen = BTreeMap::new();
+        let mut unknown_container = false;
         if self.engine.up && !self.blind {
             let found = ours(&self.engine, name);
+            let known_ids: Vec<_> =
+                actor.record.instances.values().filter_map(|it| it.container.clone()).collect();
+            unknown_container =
+                found.iter().any(|(_, it)| it.details.is_none() && !known_ids.contains(&it.id));
             self.notes.extend(settle::adopt(&mut actor.record, found, &known, now));
             seen = see(&self.engine, &actor.record);
             self.notes.extend(settle::settle(&mut actor.record, &seen, &known, now));
@@ -73,7 +78,7 @@ impl Play {
             busy_ports: self.busy_ports(name),
             writers,
             restart_at: Mono::default(),
-            unknown_container: false,
+            unknown_container,
         };
         let plan = decide(&world);
         self.promises.plan(&world, &plan);
