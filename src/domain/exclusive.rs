@@ -139,7 +139,9 @@ pub fn stop_first(worker: &WorkerName, old: &Task, new: &Task) -> Option<StopFir
     if new.update.strategy == Strategy::Recreate {
         return Some(StopFirst::Recreate);
     }
-    if new.template.host_network {
+    // In the host's network the old one may listen at any port.
+    let takes_port = fixed_ports(&new.template).next().is_some();
+    if new.template.host_network || (old.template.host_network && takes_port) {
         return Some(StopFirst::HostNetwork);
     }
     let before: Vec<_> = written(worker, old).collect();

@@ -135,7 +135,7 @@ impl fmt::Display for StopFirst {
         match self {
             Self::Mount(mount) => write!(f, "both write {mount}"),
             Self::HostPort(port) => write!(f, "both want host port {port}"),
-            Self::HostNetwork => f.write_str("it uses the host's network"),
+            Self::HostNetwork => f.write_str("one of them uses the host's network"),
             Self::Job => f.write_str("a job runs once at a time"),
             Self::Recreate => f.write_str("its update strategy is Recreate"),
             Self::NoSurge => f.write_str("its update has maxSurge: 0"),

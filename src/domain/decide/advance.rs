@@ -159,6 +159,14 @@ fn we_hold(world: &World, port: FixedPort) -> bool {
     })
 }
 
+/// Whether an instance of this task is in the host's network: any port may be its own.
+fn is_anywhere(world: &World) -> bool {
+    super::live(world).filter(|instance| instance.start_sent).any(|instance| {
+        let revision = world.record.revisions.get(&instance.revision);
+        revision.is_some_and(|revision| revision.task.template.host_network)
+    })
+}
+
 /// An instance with a container that has not been seen running.
 fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, after: Option<Seat>) {
     let seat = instance.seat;
@@ -222,8 +230,9 @@ pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Ins
         }
         return ours_to_leave;
     }
+    let own = |port| we_hold(world, port) || is_anywhere(world);
     let busy = exclusive::fixed_ports(&target.task.template)
-        .find(|port| world.busy_ports.contains(port) && !we_hold(world, *port));
+        .find(|port| world.busy_ports.contains(port) && !own(*port));
     if let Some(port) = busy {
         plan.wait(Waiting::BusyPort(port, world.now.mono + PORT_RETRY));
     }

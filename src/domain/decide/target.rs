@@ -95,12 +95,13 @@ pub enum Progress {
     Failed(Failure),
 }
 
-/// How far the rollout of `target` has come by `now`.
+/// How far the rollout of `target` has come by `now`. While its image is on its way (`pulling`) its
+/// time does not run: a pull has deadlines of its own, and nothing old was touched.
 pub fn progress(
     record: &Record,
     worker: &WorkerName,
     target: &Target,
-    (engine, now): (&Engine, Mono),
+    (engine, now, pulling): (&Engine, Mono, bool),
 ) -> Progress {
     let revision = target.revision;
     if target.refusal.is_some() || revision.ready || target.task.is_job() {
@@ -122,9 +123,12 @@ pub fn progress(
     }
     let stop_first = last_ready(record, revision.number)
         .is_some_and(|good| exclusive::stop_first(worker, &good.task, target.task).is_some());
-    let default = if stop_first { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
+    // Before the image is there, nothing has stopped.
+    let stops = stop_first && revision.image_id.is_some();
+    let default = if stops { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
-    let began = if record.denied { now } else { record.progressed_at.max(engine.reached_at) };
+    let stands = record.denied || (pulling && record.pull_trouble.is_none());
+    let began = if stands { now } else { record.progressed_at.max(engine.reached_at) };
     let deadline = began + Duration::from_secs(u64::from(seconds));
     if now < deadline {
         return Progress::UnderWay { deadline };
@@ -149,7 +153,8 @@ pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure
     if !may_start && !world.record.instances.values().any(runs) {
         return None;
     }
-    match progress(world.record, world.worker, target, (world.engine, world.now.mono)) {
+    let state = (world.engine, world.now.mono, world.pulling);
+    match progress(world.record, world.worker, target, state) {
         Progress::Over => None,
         Progress::UnderWay { deadline } => {
             plan.wake(deadline);

@@ -6,6 +6,7 @@ use crate::domain::decide::job::{self, Verdict};
 use crate::domain::decide::target::{self, Choice, Progress, Target};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{Instance, Seat, State};
+use crate::domain::plan::Waiting;
 use crate::domain::record::{Record, Refusal};
 
 /// What phase and conditions are told from.
@@ -55,9 +56,11 @@ impl<'a> Facts<'a> {
         let accepted = Form::of(&head.task);
         let slots: Vec<Slot> =
             (0..wanted).map(|slot| look_at(record, target.as_ref(), slot)).collect();
+        let pulling = inputs.plan.waiting.iter().any(|it| matches!(it, Waiting::Pulling(_)));
+        let state = (inputs.engine, inputs.now.mono, pulling);
         let progress =
             target.as_ref().map_or(Progress::UnderWay { deadline: inputs.now.mono }, |target| {
-                target::progress(record, inputs.worker, target, (inputs.engine, inputs.now.mono))
+                target::progress(record, inputs.worker, target, state)
             });
         let is_updated = |it: &Instance| it.is_live() && accepted.covers(&it.fingerprint);
         let updated = (0..wanted).filter(|slot| of_slot(record, *slot).any(is_updated)).count();

@@ -311,3 +311,18 @@ async fn a_deletion_while_a_create_is_in_doubt_must_leave_nothing_behind() {
         assert_eq!(host.ours().len(), 1, "{:?}", host.ours().keys());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pull_that_takes_long_must_be_waited_for_whatever_may_run_beside_what() {
+    for more in ["", "  mounts: [{path: /data, volume: data}]"] {
+        let mut host = Host::with(&[("web.yaml", task("web", more))]).await;
+        let before = host.live();
+        host.engine.set_latency(Operation::Pull, secs(900));
+        host.write("web.yaml", &task("web", &format!("  image: app:2\n{more}")));
+        sleep(secs(890)).await;
+        assert_eq!(host.live(), before);
+        assert!(host.status("web").await.refused.is_none());
+        host.settle().await;
+        assert_eq!(host.live_names(), ["web.0.2"]);
+    }
+}

@@ -132,7 +132,7 @@ fn the_hosts_network_must_be_left_before_it_is_entered() {
         768s begin 0.2 revision 2: image changed from "app:1" to "app:2"
         768s pull app:2
         768s create 0.2: image changed from "app:1" to "app:2"
-        768s stop 0.1 grace 10s: 0.2 can start only after it: it uses the host's network
+        768s stop 0.1 grace 10s: 0.2 can start only after it: one of them uses the host's network
         768s start 0.2: image changed from "app:1" to "app:2"
         770s revision 2 is ready
     "#]]
@@ -213,4 +213,25 @@ fn an_edit_while_the_old_one_is_stopped_must_never_run_two() {
         770s revision 3 is ready
     "#]]
     .assert_eq(&play.run());
+}
+
+#[test]
+fn what_leaves_the_hosts_network_for_a_host_port_must_not_wait_for_itself() {
+    let mut task = service("web", "app:1");
+    task.template.host_network = true;
+    let mut play = Play::of(&task);
+    play.run();
+    play.told();
+    let eighty = port(80);
+    // Its own process listens there.
+    play.engine.taken.insert(FixedPort::of(&eighty).unwrap());
+    play.edit(|task| {
+        task.template.host_network = false;
+        task.template.ports.push(eighty);
+    });
+    play.run_for(secs(1));
+    assert!(play.running().is_empty(), "{:?}", play.running());
+    play.engine.taken.clear();
+    play.run();
+    assert_eq!(play.running(), ["web.0.2".to_owned()].into());
 }
