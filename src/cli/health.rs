@@ -4,7 +4,7 @@ use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
-const BLOCKED: [&str; 9] = [
+const BLOCKED: [&str; 10] = [
     "SourceUnavailable",
     "PruneHeld",
     "SourceChanged",
@@ -13,6 +13,7 @@ const BLOCKED: [&str; 9] = [
     "NoSharedHost",
     "PortConflict",
     "VolumeInUse",
+    "FeatureUnsupported",
     "EngineUnavailable",
 ];
 

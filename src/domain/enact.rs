@@ -4,7 +4,7 @@ use super::event::Note;
 use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
 use super::instance::{EndReason, IllegalMove, Instance, InstanceId, Seat, State};
 use super::plan::{Plan, Planned, Reason, Step};
-use super::record::{REVISIONS_KEPT, Record, Refusal, Revision};
+use super::record::{REVISIONS_KEPT, Record, Refusal, Revision, Update};
 use super::settle::end;
 use super::time::Now;
 
@@ -125,6 +125,7 @@ fn write_down(
         Step::Drop | Step::Forget => {
             record.instances.remove(&seat);
             record.troubles.remove(&seat);
+            record.updates.remove(&seat);
         }
         Step::Cancel => {
             if let Some(instance) = record.instances.get_mut(&seat) {
@@ -146,7 +147,11 @@ fn write_down(
             }
         }
         Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now)?,
-        Step::Unpause(_) | Step::Rename(_) | Step::Update(..) | Step::Connect(_) => {}
+        Step::Update(_, to) => {
+            let update = Update { to: *to, because: planned.reason.to_string() };
+            record.updates.insert(seat, update);
+        }
+        Step::Unpause(_) | Step::Rename(_) | Step::Connect(_) => {}
     }
     Ok(())
 }

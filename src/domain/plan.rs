@@ -299,6 +299,8 @@ pub enum Waiting {
         /// Which.
         seat: Seat,
     },
+    /// An engine that takes what it was told and did not take.
+    Unsupported(Seat, String),
     /// A new instance has to stay up until then before it is relied on.
     Proof(Seat, Mono),
     /// Whether a start that was sent takes effect, until then.

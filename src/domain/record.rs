@@ -11,6 +11,7 @@ use super::name::TaskName;
 use super::outcome::Cause;
 use super::source::Place;
 use super::task::Task;
+use super::template::Resources;
 use super::time::{Mono, Timestamp};
 
 /// How many revisions are kept, besides the last ready one.
@@ -33,6 +34,19 @@ pub struct Record {
     pub pull_trouble: Option<Trouble>,
     /// What went wrong last with the steps of an instance, in this process.
     pub troubles: BTreeMap<Seat, Trouble>,
+    /// The last update of an instance's container that it was not seen to have taken, in this
+    /// process. Once the engine says that it is done and the same is asked for again, the engine
+    /// does not take it: that is no reason to tell it without end.
+    pub updates: BTreeMap<Seat, Update>,
+}
+
+/// An update of a container's limits and requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// To what.
+    pub to: Resources,
+    /// Why: what was not so, and what it was to be.
+    pub because: String,
 }
 
 /// Calls to the engine that failed, one after the other. Not kept over a restart.
@@ -135,6 +149,7 @@ impl Record {
             denied: false,
             pull_trouble: None,
             troubles: BTreeMap::new(),
+            updates: BTreeMap::new(),
         }
     }
 }

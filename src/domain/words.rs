@@ -203,6 +203,7 @@ impl Waiting {
             Self::BackOff { .. } | Self::RestartPace(_) => "BackOff",
             Self::Port { .. } | Self::BusyPort(..) => "PortConflict",
             Self::Mount { .. } => "VolumeInUse",
+            Self::Unsupported(..) => "FeatureUnsupported",
             Self::Proof(..) | Self::Stopping(_) => "Waiting",
         }
     }
@@ -246,6 +247,9 @@ impl fmt::Display for Waiting {
             }
             Self::Mount { mount, task, seat } => {
                 write!(f, "{mount}, which {task} {seat} still writes")
+            }
+            Self::Unsupported(seat, what) => {
+                write!(f, "an engine that takes it: it was told of {seat}, and still {what}")
             }
             Self::Proof(seat, _) => write!(f, "{seat} to stay up"),
             Self::Stopping(seat) => write!(f, "{seat} to stop"),

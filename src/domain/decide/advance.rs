@@ -273,7 +273,7 @@ fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
             return;
         }
     }
-    if let Some((step, what)) = drift(world, target, instance, container) {
+    if let Some((step, what)) = drift(world, plan, target, instance, container) {
         plan.step(seat, step, Reason::Drift(what));
     }
     if instance.proven || container.status != Status::Running {
@@ -300,6 +300,7 @@ fn proof(task: &Task) -> Duration {
 /// What somebody else changed of a running container, and the step that mends it.
 fn drift(
     world: &World,
+    plan: &mut Plan,
     target: &Target,
     instance: &Instance,
     container: &Container,
@@ -326,7 +327,16 @@ fn drift(
         format!("{} is {is}, wanted {wanted}", change.field)
     };
     let what: Vec<String> = differing.iter().map(told).collect();
-    (!what.is_empty()).then(|| (Step::Update(id(), template.resources), what.join(", ")))
+    if what.is_empty() {
+        return None;
+    }
+    let what = what.join(", ");
+    let update = world.record.updates.get(&instance.seat);
+    if update.is_some_and(|update| update.because == what) {
+        plan.wait(Waiting::Unsupported(instance.seat, what));
+        return None;
+    }
+    Some((Step::Update(id(), template.resources), what))
 }
 
 /// A wait with a tenth more or less, so that many don't end at once.

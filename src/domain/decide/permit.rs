@@ -94,6 +94,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Observation(_)
         | Waiting::Discovery
         | Waiting::Retry { .. }
+        | Waiting::Unsupported(..)
         | Waiting::Proof(..)
         | Waiting::Doubt(..) => false,
     }

@@ -14,7 +14,7 @@ use super::container::{Container, Details, Status};
 use super::decide::give_up::gives_up;
 use super::event::Note;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
-use super::record::Record;
+use super::record::{Record, Update};
 use super::time::{Now, Timestamp};
 use super::world::{Engine, Seen};
 
@@ -38,6 +38,12 @@ pub fn settle(
             Some(Seen::Absent) => miss(instance, now),
             Some(Seen::Unknown) | None => Ok(()),
         };
+        if let (Some(update), Some(Seen::Present(container))) =
+            (record.updates.get(seat), seen.get(seat))
+            && has_taken(container, update)
+        {
+            record.updates.remove(seat);
+        }
         notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
             moves.push(*seat);
@@ -86,6 +92,12 @@ fn observe(
         Status::Removing | Status::Other(_) => {}
     }
     Ok(())
+}
+
+/// Whether a container is as an update was to make it.
+fn has_taken(container: &Container, update: &Update) -> bool {
+    let wanted = (update.to.limits, update.to.requests.reserved());
+    container.details.as_ref().is_some_and(|has| (has.limits, has.reserved) == wanted)
 }
 
 /// Walks an instance whose process has ended to its last state.

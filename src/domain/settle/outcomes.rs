@@ -52,6 +52,9 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
             (step, (Some(rejection.cause), rejection.message))
         }
     };
+    if step == "update" {
+        record.updates.remove(&seat);
+    }
     vec![trouble(record, seat, step, problem, now)]
 }
 

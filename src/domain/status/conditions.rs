@@ -89,6 +89,7 @@ fn converged(inputs: &StatusInputs) -> Finding {
         "NotOurs",
         "PortConflict",
         "VolumeInUse",
+        "FeatureUnsupported",
         "ImagePullFailed",
     ];
     let blocked = named

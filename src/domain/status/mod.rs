@@ -28,6 +28,9 @@ use super::time::{Now, Timestamp};
 use super::world::Engine;
 use facts::Facts;
 
+/// The engine did not take what it was told.
+const UNSUPPORTED: &str = "FeatureUnsupported";
+
 /// All that a status is made from.
 #[derive(Debug, Clone)]
 pub struct StatusInputs<'a> {
@@ -299,6 +302,7 @@ fn next_try(plan: &Plan, now: Now) -> Option<Timestamp> {
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }
+        | Waiting::Unsupported(..)
         | Waiting::Proof(..)
         | Waiting::Stopping(_) => None,
     };
@@ -319,7 +323,7 @@ impl TaskStatus {
     pub fn is_settled(&self) -> bool {
         let converged = self.condition(ConditionType::Converged);
         let held = |it: &Condition| {
-            matches!(&*it.reason, "PruneHeld" | "SourceUnavailable" | "PolicyDenied")
+            matches!(&*it.reason, "PruneHeld" | "SourceUnavailable" | "PolicyDenied" | UNSUPPORTED)
         };
         match self.phase {
             Phase::Suspended | Phase::Completed | Phase::Failed | Phase::Running => {
@@ -332,7 +336,9 @@ impl TaskStatus {
     /// Whether a settled task is what its manifest asks for: nothing of it failed or was refused.
     #[must_use]
     pub fn is_as_asked(&self) -> bool {
-        self.phase != Phase::Failed && self.refused.is_none()
+        let converged = self.condition(ConditionType::Converged);
+        let lacks = converged.is_some_and(|it| it.reason == UNSUPPORTED);
+        self.phase != Phase::Failed && self.refused.is_none() && !lacks
     }
 }
 

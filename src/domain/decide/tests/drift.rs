@@ -87,6 +87,48 @@ fn changed_requests_must_be_put_back() {
 }
 
 #[test]
+fn what_the_engine_does_not_take_must_be_asked_for_once_and_named() {
+    let mut play = running();
+    play.engine.lacks_memory_limits = true;
+    play.edit(|task| {
+        task.template.resources.limits.memory = Some(64 << 20);
+        task.template.resources.limits.nano_cpus = Some(500_000_000);
+    });
+    play.run_for(secs(600));
+    expect![[r#"
+        768s update 0.1: resources.limits.cpu (billionths) is none, wanted 500000000, resources.limits.memory is none, wanted 67108864
+        768s update 0.1: resources.limits.memory is none, wanted 67108864
+    "#]]
+    .assert_eq(&play.told());
+    expect![[r#"
+        wait: an engine that takes it: it was told of 0.1, and still resources.limits.memory is none, wanted 67108864
+    "#]]
+    .assert_eq(&play.look());
+    // What it does take is put back all the same.
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.nano_cpus = Some(7));
+    play.run_for(secs(600));
+    expect![[r#"
+        1368s update 0.1: resources.limits.cpu (billionths) is 7, wanted 500000000, resources.limits.memory is none, wanted 67108864
+        1368s update 0.1: resources.limits.memory is none, wanted 67108864
+    "#]]
+    .assert_eq(&play.told());
+    // Something else is wanted: it is tried with that.
+    play.edit(|task| task.template.resources.limits.memory = Some(128 << 20));
+    play.run_for(secs(600));
+    expect![[r#"
+        1968s update 0.1: resources.limits.memory is none, wanted 134217728
+    "#]]
+    .assert_eq(&play.told());
+    // The same host with another kernel, and evenkeel starts anew.
+    play.engine.lacks_memory_limits = false;
+    play.restart();
+    expect![[r#"
+        2568s update 0.1: resources.limits.memory is none, wanted 134217728
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
 fn a_container_cut_off_its_network_must_be_put_back() {
     let mut play = running();
     play.tamper("web.0.1", |it| it.details.as_mut().unwrap().networks.clear());

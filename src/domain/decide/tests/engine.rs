@@ -8,7 +8,7 @@ use crate::domain::exclusive::{self, FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
-use crate::domain::template::Template;
+use crate::domain::template::{Resources, Template};
 use crate::domain::time::{Mono, Now, Timestamp};
 
 /// What a container does once it is started; by its image.
@@ -44,6 +44,8 @@ pub struct Engine {
     pub deaf_stops: u32,
     /// How long a container takes to end after its stop signal.
     pub slow_stops: Duration,
+    /// The kernel can limit no memory: such limits are taken and dropped.
+    pub lacks_memory_limits: bool,
     /// Starts that are done later than anybody waits for.
     pub late_starts: Vec<(Mono, ContainerId)>,
     /// Since when it has answered without a break.
@@ -69,6 +71,7 @@ impl Engine {
             refuse_create: None,
             deaf_stops: 0,
             slow_stops: Duration::ZERO,
+            lacks_memory_limits: false,
             late_starts: Vec::new(),
             reached_at: Mono::default(),
             made: 0,
@@ -164,7 +167,7 @@ impl Engine {
         }
         self.made += 1;
         let id = ContainerId::parse(&format!("{:064x}", self.made)).unwrap();
-        let resources = spec.template.resources;
+        let resources = self.kept(spec.template.resources);
         let (limits, reserved) = (resources.limits, resources.requests.reserved());
         let details = Details { limits, reserved, ..Details::default() };
         let container = Container {
@@ -179,6 +182,14 @@ impl Engine {
         self.containers
             .insert(id.clone(), Held { container, template, exits: None, leaves: false });
         Outcome::Done(id)
+    }
+
+    /// What it does of limits and requests.
+    pub fn kept(&self, mut resources: Resources) -> Resources {
+        if self.lacks_memory_limits {
+            (resources.limits.memory, resources.requests.memory) = (None, None);
+        }
+        resources
     }
 
     pub fn start(&mut self, id: &ContainerId, network: Option<String>) -> Outcome {

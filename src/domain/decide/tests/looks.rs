@@ -218,16 +218,19 @@ impl Play {
                 let name = container_name(&self.maker.worker, name, planned.seat);
                 engine.change(id, |it| it.name = name)
             }
-            Step::Update(id, resources) => engine.change(id, |it| {
-                let details = it.details.get_or_insert_default();
-                let (limits, reserved) = (&mut details.limits, &mut details.reserved);
-                limits.memory = resources.limits.memory.or(limits.memory);
-                limits.nano_cpus = resources.limits.nano_cpus.or(limits.nano_cpus);
-                limits.pids = resources.limits.pids.or(limits.pids);
-                let new = resources.requests.reserved();
-                reserved.cpu_shares = new.cpu_shares.or(reserved.cpu_shares);
-                reserved.memory = new.memory.or(reserved.memory);
-            }),
+            Step::Update(id, resources) => {
+                let resources = engine.kept(*resources);
+                engine.change(id, |it| {
+                    let details = it.details.get_or_insert_default();
+                    let (limits, reserved) = (&mut details.limits, &mut details.reserved);
+                    limits.memory = resources.limits.memory.or(limits.memory);
+                    limits.nano_cpus = resources.limits.nano_cpus.or(limits.nano_cpus);
+                    limits.pids = resources.limits.pids.or(limits.pids);
+                    let new = resources.requests.reserved();
+                    reserved.cpu_shares = new.cpu_shares.or(reserved.cpu_shares);
+                    reserved.memory = new.memory.or(reserved.memory);
+                })
+            }
             Step::Connect(id) => engine.change(id, |it| {
                 it.details.get_or_insert_default().networks.insert(network);
             }),

@@ -151,6 +151,7 @@ impl Play {
             actor.record.progressed_at = now;
             actor.record.pull_trouble = None;
             actor.record.troubles.clear();
+            actor.record.updates.clear();
             for instance in actor.record.instances.values_mut() {
                 instance.moved_at = now;
             }

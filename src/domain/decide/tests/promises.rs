@@ -136,6 +136,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }
+        | Waiting::Unsupported(..)
         | Waiting::Stopping(_) => true,
         Waiting::PullRetry { .. }
         | Waiting::Retry { .. }
