@@ -2,11 +2,11 @@
 
 use super::advance::advance;
 use super::retire::retire;
-use super::service::{begin_again, failures_after};
+use super::service::{begin_again, failures_after, is_made};
 use super::target::{Target, is_current};
 use super::{changes, last_ended, next_seat};
-use crate::domain::instance::{EndReason, Instance};
-use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::instance::{EndReason, Instance, State};
+use crate::domain::plan::{FieldChange, Plan, Reason, Step};
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::world::World;
 
@@ -21,35 +21,58 @@ pub enum Verdict {
     Again(u32),
 }
 
-/// Gives each slot its run.
+/// Gives each slot its run. A run of another form goes on until the next one is made: what may fail
+/// before that, its image above all, must not cost a run.
 pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
     for slot in 0..world.record.head.task.replicas {
         let live = || super::of_this_task(world).filter(move |it| it.seat.slot == slot);
         let mut current = live().filter(|instance| is_current(world, target, instance));
         let wanted = current.next();
-        let surplus: Vec<&Instance> = current.collect();
-        let stale: Vec<&Instance> =
-            live().filter(|instance| !is_current(world, target, instance)).collect();
-        for instance in surplus.iter().chain(&stale) {
-            let made_from = world.record.revisions.get(&instance.revision);
-            let changed = made_from.map(|it| changes(&it.task, target.task)).unwrap_or_default();
-            retire(world, plan, instance, Reason::Changed(changed));
+        let surplus = current.map(|it| (it, Reason::Changed(Vec::new())));
+        let stale = live().filter(|instance| !is_current(world, target, instance));
+        let stale = stale.map(|it| (it, Reason::Changed(changed(world, target, it))));
+        let others: Vec<(&Instance, Reason)> = surplus.chain(stale).collect();
+        let is_next = wanted.is_none() && may_run(world, target, slot);
+        let ready = match wanted {
+            Some(next) => is_made(world, next),
+            None => !is_next,
+        };
+        for (instance, reason) in &others {
+            let waits = instance.state == State::Running && instance.stopping.is_none() && !ready;
+            if !waits {
+                retire(world, plan, instance, reason.clone());
+            }
         }
-        match wanted {
-            Some(instance) => {
-                let after = surplus.iter().chain(&stale).next().map(|other| other.seat);
+        match (wanted, others.as_slice()) {
+            (Some(instance), _) => {
+                let after = others.first().map(|(other, _)| other.seat);
                 advance(world, plan, target, instance, after);
             }
-            None if stale.is_empty() => vacant(world, plan, target, slot),
-            None => {}
+            (None, []) => vacant(world, plan, target, slot),
+            (None, [(old, reason)]) if is_next && old.state == State::Running => {
+                let step = Step::Begin { revision: target.revision.number, failures: 0 };
+                plan.step(next_seat(world, slot), step, reason.clone());
+            }
+            (None, _) => {}
         }
     }
+}
+
+/// What differs between what an instance was made from and what is wanted.
+fn changed(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChange> {
+    let made_from = world.record.revisions.get(&instance.revision);
+    made_from.map(|it| changes(&it.task, target.task)).unwrap_or_default()
+}
+
+/// Whether the form that is wanted may run in a slot: once at most, where that is asked.
+fn may_run(world: &World, target: &Target, slot: u16) -> bool {
+    target.task.restart_policy != RestartPolicy::Never || !has_run(world, target, slot)
 }
 
 fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
     let revision = target.revision.number;
     let seat = next_seat(world, slot);
-    if target.task.restart_policy == RestartPolicy::Never && has_run(world, target, slot) {
+    if !may_run(world, target, slot) {
         return;
     }
     let Some(last) = last_ended(world, slot) else {
@@ -57,9 +80,8 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
         return;
     };
     if !target.form.covers(&last.fingerprint) {
-        let made_from = world.record.revisions.get(&last.revision);
-        let changed = made_from.map(|it| changes(&it.task, target.task)).unwrap_or_default();
-        plan.step(seat, Step::Begin { revision, failures: 0 }, Reason::Changed(changed));
+        let changed = Reason::Changed(changed(world, target, last));
+        plan.step(seat, Step::Begin { revision, failures: 0 }, changed);
         return;
     }
     if let Verdict::Again(failures) = verdict(target.task, last) {

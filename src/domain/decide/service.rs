@@ -161,7 +161,8 @@ fn is_told(world: &World, plan: &mut Plan, kept: &Instance) -> bool {
     told
 }
 
-fn is_made(world: &World, instance: &Instance) -> bool {
+/// Whether an instance has a container that is made.
+pub fn is_made(world: &World, instance: &Instance) -> bool {
     instance.state == State::Running
         || world.container(instance.seat).is_some_and(|it| it.status == Status::Created)
 }

@@ -98,10 +98,10 @@ fn a_job_that_changes_while_it_runs_must_end_before_it_runs_anew() {
     play.told();
     play.retag("app:2");
     expect![[r#"
-        2s stop 0.1 grace 10s: image changed from "app:1" to "app:2"
         2s begin 0.2 revision 2: image changed from "app:1" to "app:2"
         2s pull app:2
         2s create 0.2: image changed from "app:1" to "app:2"
+        2s stop 0.1 grace 10s: image changed from "app:1" to "app:2"
         2s start 0.2: image changed from "app:1" to "app:2"
     "#]]
     .assert_eq(&play.run());
@@ -164,4 +164,18 @@ fn what_runs_at_most_once_must_not_run_again_when_it_is_edited_back() {
         play.run();
     }
     assert_eq!(play.promises.starts.len(), 3);
+}
+
+#[test]
+fn a_job_whose_next_image_never_comes_must_run_to_its_end() {
+    let mut play = Play::of(&job("mig", "app:1", OnFailure));
+    play.engine.behaviours.insert("app:1".into(), Behaviour::Exits { after: secs(60), code: 0 });
+    play.run_for(secs(10));
+    play.engine.images.remove("app:2");
+    play.retag("app:2");
+    play.run_for(secs(20));
+    assert_eq!(play.running(), ["mig.0.1".to_owned()].into());
+    play.run_for(secs(120));
+    let ended = play.only().record.instances.values().next().unwrap();
+    assert_eq!(ended.reason, Some(crate::domain::instance::EndReason::Exited));
 }
