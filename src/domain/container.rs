@@ -178,6 +178,8 @@ pub struct Container {
     pub image_id: String,
     /// What its process does.
     pub status: Status,
+    /// The paths of the host that it can write, links resolved, by where it sees them.
+    pub writes: BTreeMap<String, String>,
     /// What only an inspect tells; `None` if the container was only listed.
     pub details: Option<Details>,
 }

@@ -1,5 +1,6 @@
 //! What two containers can't have at once: host ports, and mounts that are written.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -55,15 +56,43 @@ impl fmt::Display for Written {
     }
 }
 
-/// What a task's containers write, and whether they let others write it too.
-pub fn written<'a>(
-    worker: &'a WorkerName,
+/// A container, as far as it shares the host with others: what it is made from, and once it is
+/// made also the paths that the engine says it can write ([`writes`]). A link on the way
+/// to a path may lead elsewhere by now; what was mounted stays.
+///
+/// [`writes`]: super::container::Container::writes
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'a> {
     task: &'a Task,
-) -> impl Iterator<Item = (Written, bool)> + 'a {
-    task.template.mounts.iter().filter_map(move |mount| {
-        let written = Written::by(worker, &task.name.namespace, mount)?;
-        Some((written, mount.shared))
-    })
+    writes: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Made<'a> {
+    /// One that is not made, or of which the engine has said nothing yet: paths are as the manifest
+    /// has them.
+    #[must_use]
+    pub fn of(task: &'a Task) -> Self {
+        Self { task, writes: None }
+    }
+
+    /// One of which the engine has said what it can write, if it has.
+    #[must_use]
+    pub fn seen(task: &'a Task, writes: Option<&'a BTreeMap<String, String>>) -> Self {
+        Self { task, writes }
+    }
+
+    /// What it writes, and whether it lets others write it too.
+    pub fn written(self, worker: &WorkerName) -> impl Iterator<Item = (Written, bool)> {
+        self.task.template.mounts.iter().filter_map(move |mount| {
+            let written = Written::by(worker, &self.task.name.namespace, mount)?;
+            let resolved = self.writes.and_then(|writes| writes.get(&mount.path));
+            let written = match (written, resolved) {
+                (Written::HostPath(_), Some(path)) => Written::HostPath(path.clone()),
+                (written, _) => written,
+            };
+            Some((written, mount.shared))
+        })
+    }
 }
 
 /// What two write of which not both let the other write it too.
@@ -132,7 +161,10 @@ pub fn fixed_ports(template: &Template) -> impl Iterator<Item = FixedPort> {
 
 /// Why an instance made from `old` has to stop before one made from `new` can start, if it has to.
 #[must_use]
-pub fn stop_first(worker: &WorkerName, old: &Task, new: &Task) -> Option<StopFirst> {
+pub fn stop_first(worker: &WorkerName, old: Made, new: Made) -> Option<StopFirst> {
+    let before: Vec<_> = old.written(worker).collect();
+    let after: Vec<_> = new.written(worker).collect();
+    let (old, new) = (old.task, new.task);
     if new.is_job() {
         return Some(StopFirst::Job);
     }
@@ -144,8 +176,6 @@ pub fn stop_first(worker: &WorkerName, old: &Task, new: &Task) -> Option<StopFir
     if new.template.host_network || (old.template.host_network && takes_port) {
         return Some(StopFirst::HostNetwork);
     }
-    let before: Vec<_> = written(worker, old).collect();
-    let after: Vec<_> = written(worker, new).collect();
     let mut both = after.iter().flat_map(|it| before.iter().filter_map(move |old| clash(it, old)));
     if let Some(mount) = both.next() {
         return Some(StopFirst::Mount(mount.clone()));

@@ -77,10 +77,8 @@ impl<R: Runtime> Worker<R> {
             }
             _ => None,
         });
-        let runs = |id: &ContainerId| self.sightings.runs(id);
-        let mut writers: Vec<_> =
-            others().flat_map(|it| index::writers(worker, it, runs)).collect();
-        writers.extend(index::writers(worker, record, runs));
+        let writers = others().chain([record]);
+        let writers = writers.flat_map(|it| index::writers(worker, it, &self.sightings)).collect();
         World {
             now,
             jitter: self.jitter(),

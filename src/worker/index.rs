@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sightings::Sightings;
 use crate::domain::decide::in_force;
 use crate::domain::desired::{Desired, Presence};
-use crate::domain::exclusive::{self, Written};
+use crate::domain::exclusive::{self, Made, Written};
 use crate::domain::instance::{ContainerId, Instance};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
@@ -22,9 +23,17 @@ pub struct Index {
 }
 
 impl Index {
-    /// Brings what is known of a task up to its record; `None`: it is gone.
-    pub fn update(&mut self, worker: &WorkerName, name: &TaskName, record: Option<&Record>) {
-        let (ports, mounts) = record.map_or_else(Default::default, |it| claims(worker, it));
+    /// Brings what is known of a task up to its record and to what its containers were seen to
+    /// write; `None`: it is gone.
+    pub fn update(
+        &mut self,
+        worker: &WorkerName,
+        name: &TaskName,
+        record: Option<&Record>,
+        sightings: &Sightings,
+    ) {
+        let claims = record.map(|it| claims(worker, it, sightings));
+        let (ports, mounts) = claims.unwrap_or_default();
         let known = self.of_task.get(name);
         if known.is_none_or(|known| (&known.0, &known.1) != (&ports, &mounts)) {
             if let Some((old_ports, old_mounts)) = self.of_task.remove(name) {
@@ -116,12 +125,16 @@ fn forms(record: &Record) -> impl Iterator<Item = &Task> {
     std::iter::once(&record.head.task).chain(record.revisions.values().map(|it| &it.task))
 }
 
-fn claims(worker: &WorkerName, record: &Record) -> (BTreeSet<u16>, BTreeSet<Written>) {
+fn claims(
+    worker: &WorkerName,
+    record: &Record,
+    sightings: &Sightings,
+) -> (BTreeSet<u16>, BTreeSet<Written>) {
     let ports =
         forms(record).flat_map(|task| exclusive::fixed_ports(&task.template).map(|it| it.number));
-    let mounts =
-        forms(record).flat_map(|task| exclusive::written(worker, task).map(|(mount, _)| mount));
-    (ports.collect(), mounts.collect())
+    let told = forms(record).flat_map(|task| Made::of(task).written(worker).map(|(it, _)| it));
+    let seen = sightings.writes_of(&record.head.name).cloned().map(Written::HostPath);
+    (ports.collect(), told.chain(seen).collect())
 }
 
 /// Live instances whose container was started, with the task each was made from.
@@ -145,21 +158,19 @@ pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> 
 }
 
 /// The instances of `record` that write something: those that were started, and those that have
-/// ended and of which `runs` says that they run all the same.
-pub fn writers(
-    worker: &WorkerName,
-    record: &Record,
-    runs: impl Fn(&ContainerId) -> bool,
-) -> Vec<Writer> {
+/// ended and were seen running all the same.
+pub fn writers(worker: &WorkerName, record: &Record, sightings: &Sightings) -> Vec<Writer> {
+    let runs = |id: &ContainerId| sightings.runs(id);
     let revived = record
         .instances
         .values()
-        .filter(|instance| !instance.is_live() && instance.container.as_ref().is_some_and(&runs));
+        .filter(|instance| !instance.is_live() && instance.container.as_ref().is_some_and(runs));
     let revived = revived
         .filter_map(|instance| Some((instance, &record.revisions.get(&instance.revision)?.task)));
     let mut writers = Vec::new();
     for (instance, task) in started(record).chain(revived) {
-        for written in exclusive::written(worker, task) {
+        let seen = instance.container.as_ref().and_then(|id| sightings.writes(id));
+        for written in Made::seen(task, seen).written(worker) {
             let (task, seat) = (record.head.name.clone(), instance.seat);
             writers.push(Writer { written, task, seat });
         }

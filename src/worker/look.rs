@@ -154,6 +154,7 @@ impl<R: Runtime> Worker<R> {
         }
         let strays = self.strays(&record);
         notes.extend(settle::adopt(&mut record, strays, &self.engine, now));
+        self.index_claims(name, Some(&record));
         let seen = self.seen(&record);
         notes.extend(settle::settle(&mut record, &seen, &self.engine, now));
         self.ask_for(&record, false);
@@ -231,7 +232,7 @@ impl<R: Runtime> Worker<R> {
         } else {
             self.going.remove(&name);
         }
-        self.index_record(&name, Some(&record));
+        self.index_host_paths(&name, Some(&record));
         self.forget_containers(before.as_ref(), &record);
         self.records.insert(name.clone(), record);
         if plan.is_about_pulls() {
@@ -267,9 +268,13 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Notes what a task wants and has, for the looks at others and for the watch.
-    pub(super) fn index_record(&mut self, name: &TaskName, record: Option<&Record>) {
-        self.index.update(&self.setting.maker.worker, name, record);
+    /// Notes what a task wants and has, for the looks at others.
+    pub(super) fn index_claims(&mut self, name: &TaskName, record: Option<&Record>) {
+        self.index.update(&self.setting.maker.worker, name, record, &self.sightings);
+    }
+
+    /// Notes what a task mounts, for the watch.
+    pub(super) fn index_host_paths(&mut self, name: &TaskName, record: Option<&Record>) {
         if let Some(paths) = self.index.update_host_paths(name, record) {
             self.host_paths.send_replace(paths);
         }
@@ -314,7 +319,8 @@ impl<R: Runtime> Worker<R> {
         for neighbour in self.index.neighbours(name) {
             self.queue.add(neighbour);
         }
-        self.index_record(name, None);
+        self.index_claims(name, None);
+        self.index_host_paths(name, None);
         let record = self.records.remove(name);
         for id in [before, record.as_ref()].into_iter().flatten().flat_map(containers) {
             self.sightings.forget(id);

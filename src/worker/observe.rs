@@ -195,9 +195,18 @@ impl<R: Runtime> Worker<R> {
             self.inspect(id);
         }
         if let Some(task) = task {
-            self.discover(&task);
-            self.queue.add(task);
+            self.on_news(task);
         }
+    }
+
+    /// Something new is known of a task's containers. What they can write is noted before any task
+    /// is looked at again.
+    fn on_news(&mut self, task: TaskName) {
+        if let Some(record) = self.records.get(&task) {
+            self.index.update(&self.setting.maker.worker, &task, Some(record), &self.sightings);
+        }
+        self.discover(&task);
+        self.queue.add(task);
     }
 
     /// An inspect got no answer. The list tells whether that is the engine's trouble or one
@@ -273,8 +282,7 @@ impl<R: Runtime> Worker<R> {
             self.inspect(id);
         }
         for task in listed.tasks {
-            self.discover(&task);
-            self.queue.add(task);
+            self.on_news(task);
         }
         self.look_at_doubtful();
         let back = self.engine.unavailable.take().is_some();

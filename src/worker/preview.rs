@@ -9,7 +9,7 @@ use super::engine;
 use super::{Afresh, Worker};
 use crate::domain::desired::Validity;
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, Made};
 use crate::domain::instance::{Seat, State};
 use crate::domain::name::TaskName;
 use crate::domain::plan::{FieldChange, Planned, Reason, Step};
@@ -183,7 +183,8 @@ impl<R: Runtime> Worker<R> {
                 let (old, new) =
                     (before.revisions.get(&old.revision), after.revisions.get(revision));
                 stop_first = old.zip(new).and_then(|(old, new)| {
-                    exclusive::stop_first(&self.setting.maker.worker, &old.task, &new.task)
+                    let (old, new) = (Made::of(&old.task), Made::of(&new.task));
+                    exclusive::stop_first(&self.setting.maker.worker, old, new)
                 });
                 "replace"
             }

@@ -26,6 +26,8 @@ pub struct Sightings {
 struct Sighting {
     task: TaskName,
     seen: Seen,
+    /// What it can write of the host: as long as there is a container it stays as it was said.
+    writes: Option<BTreeMap<String, String>>,
     /// Answers asked for before this are void.
     valid_from: Mono,
     inspecting: bool,
@@ -61,6 +63,13 @@ pub fn ours(container: &Container, worker: &WorkerName, known: bool) -> Option<I
     (identity.worker == *worker && (named || known)).then_some(identity)
 }
 
+fn writes(seen: &Seen) -> Option<BTreeMap<String, String>> {
+    match seen {
+        Seen::Present(container) => Some(container.writes.clone()),
+        Seen::Unknown | Seen::Absent => None,
+    }
+}
+
 impl Sightings {
     /// What is known of one container.
     #[must_use]
@@ -86,6 +95,19 @@ impl Sightings {
         self.by_id
             .get(id)
             .is_some_and(|it| matches!(&it.seen, Seen::Present(container) if running(container)))
+    }
+
+    /// The paths of the host that a container can write, links resolved, by where it sees them, if
+    /// the engine ever said so.
+    #[must_use]
+    pub fn writes(&self, id: &ContainerId) -> Option<&BTreeMap<String, String>> {
+        self.by_id.get(id)?.writes.as_ref()
+    }
+
+    /// The same of all containers of a task.
+    pub fn writes_of(&self, task: &TaskName) -> impl Iterator<Item = &String> {
+        let ids = self.by_task.get(task).into_iter().flatten();
+        ids.filter_map(|id| self.writes(id)).flat_map(BTreeMap::values)
     }
 
     /// The containers of a task that were found and not looked at yet, or only listed: whether one
@@ -118,6 +140,7 @@ impl Sightings {
         self.by_task.entry(task.clone()).or_default().insert(id.clone());
         let sighting = Sighting {
             task,
+            writes: writes(&seen),
             seen,
             valid_from,
             inspecting: false,
@@ -245,6 +268,7 @@ impl Sightings {
             return (None, again);
         }
         let news = sighting.seen != answer;
+        sighting.writes = writes(&answer).or(sighting.writes.take());
         sighting.seen = answer;
         (news.then(|| sighting.task.clone()), again)
     }

@@ -138,7 +138,8 @@ impl<R: Runtime> Worker<R> {
         let known: Vec<TaskName> = self.records.keys().cloned().collect();
         for name in known {
             let record = self.records.get(&name).cloned();
-            self.index_record(&name, record.as_ref());
+            self.index_claims(&name, record.as_ref());
+            self.index_host_paths(&name, record.as_ref());
             self.queue.add(name);
         }
         self.relisting.at = self.clock.now().mono + FIRST_LIST;

@@ -82,6 +82,7 @@ macro_rules! obligations {
             an_image_that_is_not_there_is_missing
             an_image_that_is_there_is_not_pulled
             a_path_that_is_not_there_is_missing_and_not_made
+            what_a_container_can_write_of_the_host_is_told
             a_network_is_made_once
             a_network_of_a_stranger_is_not_ours
             a_network_that_is_used_is_not_removed
@@ -479,6 +480,32 @@ pub async fn a_path_that_is_not_there_is_missing_and_not_made(bench: &impl Bench
     assert_eq!(refused(outcome), (Cause::MountMissing, Retry::Later));
     assert!(!std::path::Path::new(&path).exists());
     assert_eq!(bench.engine().list(bench.worker()).await.unwrap(), []);
+}
+
+pub async fn what_a_container_can_write_of_the_host_is_told(bench: &impl Bench) {
+    let engine = bench.engine();
+    let mut spec = spec(bench, Program::Runs, 1).await;
+    let mount = |path: &str, read_only, source| Mount {
+        path: path.into(),
+        read_only,
+        shared: false,
+        source,
+    };
+    let tmp = || MountSource::HostPath { path: "/tmp".into(), create: false };
+    spec.template.mounts = vec![
+        mount("/host", false, tmp()),
+        mount("/read", true, tmp()),
+        mount("/memory", false, MountSource::Tmpfs { size: None }),
+    ];
+    let id = done(engine.create(&spec).await);
+    let writes = [("/host".to_owned(), "/tmp".to_owned())].into();
+    for start in [false, true] {
+        if start {
+            done(engine.start(&id).await);
+        }
+        assert_eq!(inspect(bench, &id).await.writes, writes);
+        assert_eq!(engine.list(bench.worker()).await.unwrap()[0].writes, writes);
+    }
 }
 
 pub async fn a_network_is_made_once(bench: &impl Bench) {

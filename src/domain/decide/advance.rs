@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::PROOF;
 use super::target::{self, Target};
 use crate::domain::container::{Container, Status, container_name, network_name};
-use crate::domain::exclusive::{self, FixedPort, clash};
+use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
@@ -187,7 +187,7 @@ fn made(world: &World, plan: &mut Plan, target: &Target, instance: &Instance, af
                     let why = "its start was sent, and it must not run twice".to_owned();
                     plan.step(seat, Step::Remove(container.id.clone()), Reason::Drift(why));
                 } else if may_start(world, plan, target, instance)
-                    && !written(world, plan, target, instance)
+                    && !written(world, plan, target, (instance, container))
                 {
                     let because = Reason::Because(instance.because.clone());
                     plan.step(seat, Step::Start(container.id.clone()), because);
@@ -240,9 +240,15 @@ pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Ins
 }
 
 /// Whether another instance writes a mount of this one.
-fn written(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
+fn written(
+    world: &World,
+    plan: &mut Plan,
+    target: &Target,
+    (instance, container): (&Instance, &Container),
+) -> bool {
     let me = (&world.record.head.name, instance.seat);
-    let wants: Vec<_> = exclusive::written(world.worker, target.task).collect();
+    let wants: Vec<_> =
+        Made::seen(target.task, Some(&container.writes)).written(world.worker).collect();
     let mut others = world.writers.iter().filter(|writer| (&writer.task, writer.seat) != me);
     let clash = others.find_map(|writer| {
         let both = wants.iter().find_map(|own| clash(own, &writer.written))?;

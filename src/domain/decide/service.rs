@@ -9,7 +9,7 @@ use super::retire::retire;
 use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
 use crate::domain::container::{Container, Status};
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, Made};
 use crate::domain::instance::{EndReason, Instance, Seat, State};
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
@@ -145,7 +145,8 @@ impl Slot<'_> {
     /// beside it, or else one of two.
     fn blocker(&self, world: &World, target: &Target) -> Option<Seat> {
         let leaving = || self.leaving.iter();
-        let apart = leaving().find(|old| stop_first(world, target, old).is_some());
+        let new = self.fresh.first().copied();
+        let apart = leaving().find(|old| stop_first(world, target, (old, new)).is_some());
         apart.or_else(|| leaving().nth(1)).map(|old| old.seat)
     }
 }
@@ -273,7 +274,7 @@ fn replace(world: &World, plan: &mut Plan, target: &Target, budget: &mut Budget,
         retire(world, plan, old, why_replaced(world, target, old));
         return;
     }
-    let free = match stop_first(world, target, old) {
+    let free = match stop_first(world, target, (old, None)) {
         None => &mut budget.surge,
         // It is down as it is.
         Some(_) if !is_up(world, target.task, old) => &mut budget.made,
@@ -304,7 +305,7 @@ fn hand_over(
         advance(world, plan, target, new, Some(old.seat));
         return;
     }
-    let Some(why) = stop_first(world, target, old) else {
+    let Some(why) = stop_first(world, target, (old, Some(new))) else {
         advance(world, plan, target, new, after);
         return;
     };
@@ -317,11 +318,19 @@ fn hand_over(
     }
 }
 
-/// Why `old` has to stop before what `target` makes can start, if it has to.
-fn stop_first(world: &World, target: &Target, old: &Instance) -> Option<StopFirst> {
+/// Why `old` has to stop before `new`, which is or will be made from `target`, can start, if it has
+/// to.
+fn stop_first(
+    world: &World,
+    target: &Target,
+    (old, new): (&Instance, Option<&Instance>),
+) -> Option<StopFirst> {
     let made_from: Option<&Revision> = world.record.revisions.get(&old.revision);
     let made_from = made_from.map_or(target.task, |revision| &revision.task);
-    exclusive::stop_first(world.worker, made_from, target.task).or_else(|| {
+    let writes = |it: &Instance| world.container(it.seat).map(|container| &container.writes);
+    let before = Made::seen(made_from, writes(old));
+    let after = Made::seen(target.task, new.and_then(writes));
+    exclusive::stop_first(world.worker, before, after).or_else(|| {
         let leaving = world.port_rivals.iter().find(|rival| rival.holds && !rival.wants);
         leaving.map(|rival| StopFirst::TakesOver(rival.port, rival.task.clone()))
     })

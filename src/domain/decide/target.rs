@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::service::failures_after;
 use crate::domain::blueprint::task_of;
-use crate::domain::exclusive;
+use crate::domain::exclusive::{self, Made};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{EndReason, Instance, State};
 use crate::domain::name::WorkerName;
@@ -121,8 +121,9 @@ pub fn progress(
             return failed("CrashLoop", message);
         }
     }
-    let stop_first = last_ready(record, revision.number)
-        .is_some_and(|good| exclusive::stop_first(worker, &good.task, target.task).is_some());
+    let stop_first = last_ready(record, revision.number).is_some_and(|good| {
+        exclusive::stop_first(worker, Made::of(&good.task), Made::of(target.task)).is_some()
+    });
     // Before the image is there, nothing has stopped.
     let stops = stop_first && revision.image_id.is_some();
     let default = if stops { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };

@@ -22,7 +22,8 @@ pub struct Mount {
     #[schemars(example = true)]
     pub read_only: bool,
     /// Several instances may write it at once. Without it, a volume or host path that can be
-    /// written, with all beneath it, belongs to one instance at a time, whichever task that is of.
+    /// written, with all beneath it and whatever link leads there, belongs to one instance at a
+    /// time, whichever task that is of.
     #[serde(default)]
     #[schemars(example = true)]
     pub shared: bool,

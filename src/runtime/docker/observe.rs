@@ -109,6 +109,7 @@ fn listed(item: &Value) -> Option<Container> {
         labels: labels(&item["Labels"]),
         image_id: text(&item["ImageID"]),
         status: status(&item["State"]),
+        writes: writes(&item["Mounts"]),
         details: None,
     })
 }
@@ -121,6 +122,7 @@ fn inspected(raw: &Value) -> Option<Container> {
         labels: labels(&raw["Config"]["Labels"]),
         image_id: text(&raw["Image"]),
         status: status(&raw["State"]["Status"]),
+        writes: writes(&raw["Mounts"]),
         details: Some(details(raw)),
     })
 }
@@ -147,6 +149,13 @@ fn details(raw: &Value) -> Details {
         networks: networks.map_or_else(BTreeSet::new, |map| map.keys().cloned().collect()),
         published: published(&raw["NetworkSettings"]["Ports"]),
     }
+}
+
+/// The binds that can be written. The paths are those that we gave, with links resolved.
+fn writes(mounts: &Value) -> BTreeMap<String, String> {
+    let mounts = mounts.as_array().into_iter().flatten();
+    let binds = mounts.filter(|it| it["Type"] == "bind" && it["RW"] == true);
+    binds.map(|it| (text(&it["Destination"]), text(&it["Source"]))).collect()
 }
 
 /// Where each port is published; those that are not are left out.

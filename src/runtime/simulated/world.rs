@@ -16,7 +16,7 @@ use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
 use crate::domain::subnet::Subnet;
-use crate::domain::template::Template;
+use crate::domain::template::{MountSource, Template};
 use crate::domain::time::Timestamp;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::{EngineEvent, LogChunk};
@@ -299,6 +299,7 @@ impl World {
                 Process::Ended => Status::Exited,
                 Process::Removing => Status::Removing,
             },
+            writes: writes(&body.template),
             details: Some(body.details.clone()),
         })
     }
@@ -323,6 +324,16 @@ impl World {
         let told = self.tasks.get(&task).or_else(|| self.programs.get(&command));
         told.cloned().unwrap_or_else(Behaviour::runs)
     }
+}
+
+/// The paths of the host that a container of this template can write.
+fn writes(template: &Template) -> BTreeMap<String, String> {
+    let writable = template.mounts.iter().filter(|mount| !mount.read_only);
+    let paths = writable.filter_map(|mount| match &mount.source {
+        MountSource::HostPath { path, .. } => Some((mount.path.clone(), path.clone())),
+        _ => None,
+    });
+    paths.collect()
 }
 
 /// A container that was not started yet.

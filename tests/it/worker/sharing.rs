@@ -113,11 +113,14 @@ async fn a_path_in_use_must_be_waited_for_however_it_is_written() {
     let at = |path: &str| format!("  mounts: [{{path: /data, hostPath: {path}}}]");
     let source = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(source.path().join("data/sub")).unwrap();
+    std::os::unix::fs::symlink("data", source.path().join("link")).unwrap();
     for (had, wanted) in [
         ("./data", "./data/"),
         ("./data", "./data/sub"),
         ("./data/./sub/", "./sub/../data"),
         ("./data/sub", "."),
+        ("./data", "./link"),
+        ("./link", "./data/sub"),
     ] {
         let mut host = Host::new();
         host.source = source.path().to_str().unwrap().to_owned();
@@ -126,6 +129,9 @@ async fn a_path_in_use_must_be_waited_for_however_it_is_written() {
         host.settle().await;
         host.write("a.yaml", &task("a", &at(wanted)));
         host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+        sleep(secs(60)).await;
+        host.kill().await;
+        host.start().await;
         sleep(secs(60)).await;
         assert_eq!(host.live_names(), ["m.0.1"], "{had} {wanted}");
         // Who waits is looked at when who writes goes.

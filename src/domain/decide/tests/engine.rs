@@ -8,7 +8,7 @@ use crate::domain::exclusive::{self, FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
-use crate::domain::template::{Resources, Template};
+use crate::domain::template::{MountSource, Resources, Template};
 use crate::domain::time::{Mono, Now, Timestamp};
 
 /// What a container does once it is started; by its image.
@@ -35,6 +35,8 @@ pub struct Engine {
     pub images: BTreeSet<String>,
     pub networks: BTreeSet<String>,
     pub volumes: BTreeSet<Label>,
+    /// Links on the host, and where they lead when a container is made.
+    pub links: BTreeMap<String, String>,
     /// Host ports that strangers listen at.
     pub taken: BTreeSet<FixedPort>,
     pub behaviours: BTreeMap<String, Behaviour>,
@@ -66,6 +68,7 @@ impl Engine {
             images: ["app:1", "app:2", "app:3"].map(str::to_owned).into(),
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
+            links: BTreeMap::new(),
             taken: BTreeSet::new(),
             behaviours: BTreeMap::new(),
             refuse_create: None,
@@ -170,15 +173,24 @@ impl Engine {
         let resources = self.kept(spec.template.resources);
         let (limits, reserved) = (resources.limits, resources.requests.reserved());
         let details = Details { limits, reserved, ..Details::default() };
-        let container = Container {
+        let mut container = Container {
             id: id.clone(),
             name: spec.name.clone(),
             labels: spec.labels.clone(),
             image_id: spec.image_id.clone(),
             status: Status::Created,
+            writes: BTreeMap::new(),
             details: Some(details),
         };
-        let template = spec.template.clone();
+        let mut template = spec.template.clone();
+        for mount in &mut template.mounts {
+            if let MountSource::HostPath { path, .. } = &mut mount.source {
+                *path = self.links.get(path).unwrap_or(path).clone();
+                if !mount.read_only {
+                    container.writes.insert(mount.path.clone(), path.clone());
+                }
+            }
+        }
         self.containers
             .insert(id.clone(), Held { container, template, exits: None, leaves: false });
         Outcome::Done(id)

@@ -15,7 +15,7 @@ use crate::domain::decide::target::{self, Choice};
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::Severity;
-use crate::domain::exclusive::{self, FixedPort};
+use crate::domain::exclusive::{self, FixedPort, Made};
 use crate::domain::instance::{InstanceId, Seat};
 use crate::domain::judge::Judge;
 use crate::domain::name::TaskName;
@@ -106,8 +106,10 @@ impl Play {
             let holding = || record.instances.values().filter(|it| it.is_live() && it.start_sent);
             for instance in holding() {
                 let task = &record.revisions[&instance.revision].task;
-                let all = exclusive::written(&self.maker.worker, task);
-                writers.extend(all.map(|written| Writer {
+                let id = instance.container.as_ref();
+                let held = id.and_then(|id| self.engine.containers.get(id));
+                let made = Made::seen(task, held.map(|held| &held.container.writes));
+                writers.extend(made.written(&self.maker.worker).map(|written| Writer {
                     written,
                     task: other.clone(),
                     seat: instance.seat,

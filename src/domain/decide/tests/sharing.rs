@@ -178,6 +178,53 @@ fn paths_that_are_apart_or_only_read_or_shared_by_both_must_be_had_at_once() {
     }
 }
 
+#[test]
+fn a_path_must_be_written_by_one_task_at_a_time_whatever_link_leads_to_it() {
+    for (one, other) in [("/link", "/data"), ("/data/sub", "/link"), ("/link", "/link-2")] {
+        let mut play = Play::of(&with_mount("a", path(one)));
+        for link in ["/link", "/link-2"] {
+            play.engine.links.insert(link.into(), "/data".into());
+        }
+        play.run();
+        let second = with_mount("b", path(other));
+        play.accept(&second);
+        play.run_for(secs(30));
+        assert_eq!(play.running(), ["a.0.1".to_owned()].into(), "{one} {other}");
+        let told = play.look_at(&second.name).to_string();
+        assert!(told.starts_with("wait: host path /data"), "{told}");
+    }
+}
+
+/// What a container has is what its path led to when it was made.
+#[test]
+fn a_link_that_leads_elsewhere_by_now_must_keep_nobody_waiting() {
+    let mut play = Play::of(&with_mount("a", path("/link")));
+    play.engine.links.insert("/link".into(), "/data".into());
+    play.run();
+    play.engine.links.insert("/link".into(), "/data-2".into());
+    play.accept(&with_mount("b", path("/link")));
+    play.run();
+    assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
+}
+
+#[test]
+fn what_the_old_one_writes_must_be_left_before_a_link_to_it_is_taken() {
+    let mut play = Play::of(&with_mount("a", path("/data")));
+    play.engine.links.insert("/link".into(), "/data".into());
+    play.run();
+    play.told();
+    play.accept(&with_mount("a", path("/link")));
+    expect![[r#"
+        768s begin 0.2 revision 2: mounts./data.hostPath changed from "/data" to "/link"
+        768s pull app:1
+        768s create 0.2: mounts./data.hostPath changed from "/data" to "/link"
+        768s stop 0.1 grace 10s: 0.2 can start only after it: both write host path /data
+        768s start 0.2: mounts./data.hostPath changed from "/data" to "/link"
+        770s revision 2 is ready
+    "#]]
+    .assert_eq(&play.run());
+}
+
 /// The new one of a task meets the old one as it meets those of others.
 #[test]
 fn a_path_beneath_the_old_one_must_be_left_before_it_is_taken() {
