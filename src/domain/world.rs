@@ -53,6 +53,9 @@ pub struct World<'a> {
     /// There is a container of this task that the record does not know and that was not looked at
     /// yet: which instances there are is not known.
     pub unknown_container: bool,
+    /// Containers of any task were found at the start and are in no record yet: what is written is
+    /// not known.
+    pub unknown_writers: bool,
 }
 
 /// What is known of the engine as a whole.

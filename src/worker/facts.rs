@@ -36,7 +36,7 @@ impl<R: Runtime> Worker<R> {
 
     /// Whether there is a container of a task that its record does not know and that was not looked
     /// at yet.
-    fn has_unknown(&self, record: &Record) -> bool {
+    pub(super) fn has_unknown(&self, record: &Record) -> bool {
         let known: BTreeSet<&ContainerId> =
             record.instances.values().filter_map(|it| it.container.as_ref()).collect();
         self.sightings.unknown_of(&record.head.name).any(|id| !known.contains(id))
@@ -98,6 +98,7 @@ impl<R: Runtime> Worker<R> {
             writers,
             restart_at: self.restart_turns.get(name).copied().unwrap_or(self.restart_at),
             unknown_container: self.has_unknown(record),
+            unknown_writers: !self.found.is_empty(),
         }
     }
 

@@ -62,6 +62,7 @@ impl<R: Runtime> Worker<R> {
                 self.begin(looked);
             }
             for name in &names {
+                self.take_over(name);
                 self.unwritten.remove(name);
                 self.queue.forget(name);
                 self.queue.done(name);

@@ -14,6 +14,7 @@ mod clock;
 pub mod command;
 mod engine;
 mod facts;
+mod found;
 mod index;
 mod intake;
 mod leads;
@@ -162,6 +163,8 @@ pub struct Worker<R: Runtime> {
     host_paths: watch::Sender<BTreeSet<String>>,
     leads: leads::Known,
     going: BTreeSet<TaskName>,
+    /// Tasks with containers that were found at the start and that no record knows yet.
+    found: BTreeSet<TaskName>,
     panics: BTreeMap<TaskName, u32>,
     engine: Engine,
     engine_info: Option<EngineInfo>,

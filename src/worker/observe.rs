@@ -8,13 +8,11 @@ use tracing::{info, warn};
 use super::engine::{self, Finished, Whole};
 use super::steps::Done;
 use super::{Afresh, Goal, Mail, Worker};
-use crate::domain::container::{Container, Identity, network_name};
+use crate::domain::container::{Container, network_name};
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::TaskName;
 use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::settle::Report;
-use crate::domain::source::Place;
-use crate::domain::task::Task;
 use crate::domain::time::Mono;
 use crate::domain::world::Seen;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime, Unreachable};
@@ -268,7 +266,11 @@ impl<R: Runtime> Worker<R> {
             self.volumes = resources.volumes.into_iter().collect();
         }
         let worker = self.setting.maker.worker.clone();
+        let first = self.sightings.listed_at.is_none();
         let listed = self.sightings.listed(whole.containers, asked, &worker);
+        if first {
+            self.found = self.not_taken_over(&listed.tasks);
+        }
         let mine = &self.setting.maker.source;
         let other = listed
             .sources
@@ -342,38 +344,6 @@ impl<R: Runtime> Worker<R> {
         }
         for id in unseen {
             self.inspect(&id);
-        }
-    }
-
-    /// A container of a task that is not known: its labels say what was accepted last. One that was
-    /// let go makes no task again.
-    fn discover(&mut self, name: &TaskName) {
-        if self.records.contains_key(name) || self.desired.tasks.contains_key(name) {
-            return;
-        }
-        let found: Vec<Identity> = self
-            .sightings
-            .of_task(name)
-            .filter(|container| !self.let_go.contains(&container.id))
-            .filter_map(|container| Identity::from_labels(&container.labels))
-            .collect();
-        let newest = found.into_iter().max_by_key(|identity| identity.generation);
-        let Some(identity) = newest else { return };
-        let Ok(task) = serde_json::from_str::<Task>(&identity.spec) else {
-            warn!(task = %name, "a container of ours without a manifest says what it is in a way that can't be read; it is left alone");
-            return;
-        };
-        if task.name == *name && task.is_pruned() {
-            let (file, line) =
-                identity.manifest.rsplit_once(':').unwrap_or((&identity.manifest, "1"));
-            let place = Place { file: file.to_owned(), line: line.parse().unwrap_or(1) };
-            self.desired.remember(task, place);
-            if self.goal == Goal::Down {
-                self.take_down();
-            }
-            // Whether it still has a manifest, the next look at the source says.
-            self.take_snapshot();
-            self.add_task(name.clone());
         }
     }
 

@@ -98,6 +98,7 @@ impl<R: Runtime> Worker<R> {
             host_paths,
             leads: super::leads::Known::default(),
             going: BTreeSet::new(),
+            found: BTreeSet::new(),
             panics: BTreeMap::new(),
             engine: Engine {
                 unavailable: Some("it was not asked yet".into()),

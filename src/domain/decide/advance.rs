@@ -211,9 +211,14 @@ fn is_doubtful(task: &Task, instance: &Instance) -> bool {
     task.restart_policy == RestartPolicy::Never && instance.start_sent
 }
 
-/// Whether the ports of an instance are free of others: of rivals that leave and of strangers.
+/// Whether the ports of an instance are free of others, of rivals that leave and of strangers, and
+/// it is known who writes what.
 pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
     if rival_has_port(world, plan) {
+        return false;
+    }
+    if world.unknown_writers && Made::of(target.task).written(world.worker).next().is_some() {
+        plan.wait(Waiting::Discovery);
         return false;
     }
     let ours_to_leave = super::live(world).any(|other| {

@@ -108,6 +108,32 @@ async fn a_volume_in_use_must_be_waited_for_across_tasks() {
     promises::assert_kept(&host.engine, false, "a volume after a crash");
 }
 
+/// What is found is taken over, all of it, before anything is started beside it.
+#[tokio::test(start_paused = true)]
+async fn a_volume_in_use_must_be_waited_for_when_all_state_is_lost() {
+    let mut host = Host::with(&[("m.yaml", task("m", VOLUME))]).await;
+    host.write("a.yaml", &task("a", VOLUME));
+    host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+    sleep(secs(60)).await;
+    let before = host.only("m");
+    host.kill().await;
+    host.state = tempfile::tempdir().unwrap();
+    // Who can't be looked at keeps those waiting that write something, and nobody else.
+    host.engine.mute(&before, true);
+    host.write("n.yaml", &task("n", ""));
+    host.start().await;
+    sleep(secs(60)).await;
+    assert_eq!(host.live_names(), ["m.0.1", "n.0.1"]);
+    host.remove(&["n.yaml"]);
+    host.engine.mute(&before, false);
+    host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+    sleep(secs(60)).await;
+    assert_eq!((host.only("m"), host.live_names()), (before, vec!["m.0.1".to_owned()]));
+    host.remove(&["m.yaml"]);
+    host.until("it is handed on", secs(30), async |host| host.live_names() == ["a.0.1"]).await;
+    promises::assert_kept(&host.engine, false, "a volume after a loss");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_path_in_use_must_be_waited_for_however_it_is_written() {
     let at = |path: &str| format!("  mounts: [{{path: /data, hostPath: {path}}}]");

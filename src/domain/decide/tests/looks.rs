@@ -79,6 +79,7 @@ impl Play {
             writers,
             restart_at: Mono::default(),
             unknown_container,
+            unknown_writers: self.unknown_writers,
         };
         let plan = decide(&world);
         self.promises.plan(&world, &plan);

@@ -52,6 +52,8 @@ pub struct Play {
     pub leads: Leads,
     /// The engine has not answered yet about anything.
     pub blind: bool,
+    /// Containers of other tasks were found that no record knows yet.
+    pub unknown_writers: bool,
     /// The engine was asked for all there is since evenkeel started.
     pub listed: bool,
     /// The outcomes of the next so many steps are lost; those of odd number did what they were to.
@@ -71,6 +73,7 @@ impl Play {
             policy: Policy { level: Level::Privileged, allowed_host_paths: Vec::new() },
             leads: [(SOURCE.to_owned(), Lead::To(SOURCE.to_owned()))].into(),
             blind: false,
+            unknown_writers: false,
             listed: true,
             lose: 0,
             minted: 0,

@@ -244,6 +244,20 @@ fn a_path_beneath_the_old_one_must_be_left_before_it_is_taken() {
 }
 
 #[test]
+fn nothing_must_be_started_or_stopped_for_a_volume_before_its_writers_are_known() {
+    let mut play = Play::of(&with_mount("a", volume("data")));
+    play.run();
+    play.unknown_writers = true;
+    play.retag("app:2");
+    play.accept(&service("b", "app:1"));
+    play.run_for(secs(30));
+    assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
+    play.unknown_writers = false;
+    play.run();
+    assert_eq!(play.running(), ["a.0.2".to_owned(), "b.0.1".to_owned()].into());
+}
+
+#[test]
 fn a_volume_must_be_written_by_one_task_at_a_time() {
     let mut one = service("a", "app:1");
     one.template.mounts.push(volume("data"));
