@@ -73,7 +73,7 @@
 //! them and says so. So every rule can be tried with two values and a plan written as text.
 //!
 //! Architecture invariant: an outside library is named in one module only, but for the few that are
-//! everywhere (serde, tokio, tracing, uuid, thiserror, futures). Replacing one touches one place.
+//! everywhere (serde, schemars, tokio, tracing, uuid, thiserror, futures). Replacing one touches one place.
 //!
 //! # The ways that data goes
 //!

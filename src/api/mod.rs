@@ -3,18 +3,22 @@
 //! It passes on what is asked and answers what the worker says; it decides nothing.
 
 pub mod client;
+pub mod openapi;
+mod route;
 pub mod server;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
 use crate::domain::instance::Instance;
-use crate::domain::name::TaskName;
+use crate::domain::name::{DEFAULT_NAMESPACE, TaskName};
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::time::Mono;
+use crate::manifest::nearest;
 
 /// Where the worker listens, in its state directory.
 #[must_use]
@@ -22,26 +26,27 @@ pub fn socket(state_dir: &Path) -> PathBuf {
     state_dir.join("evenkeel.sock")
 }
 
-/// `GET`: a [`crate::worker::command::Overview`].
+/// The worker itself.
 pub const WORKER: &str = "/v1/worker";
-/// `GET`: a list of [`crate::domain::status::TaskStatus`].
+/// Its tasks; after it `/NAMESPACE/NAME` of one, and what there is of that.
 pub const TASKS: &str = "/v1/tasks";
-/// `GET`: a list of [`RecordBody`]: what is written down of its tasks.
+/// What is written down of its tasks.
 pub const RECORDS: &str = "/v1/records";
-/// `GET`: a list of [`Numbered`] events, the last of them. `?task=NAMESPACE/NAME&limit=N`.
+/// What happened.
 pub const EVENTS: &str = "/v1/events";
-/// `GET` with the id of an instance after it: the last bytes of its log, if they were kept when its
-/// container went.
+/// With the id of an instance after it: the last bytes of its log.
 pub const LOGS: &str = "/v1/logs/";
-/// `POST` [`ApprovePrune`].
+/// To let tasks go.
 pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
-/// `POST` [`ApproveSource`].
+/// To take what was made from another source as ours.
 pub const APPROVE_SOURCE: &str = "/v1/approve/source";
-/// `POST`: remove everything but volumes, and end.
+/// To remove everything but volumes, and end.
 pub const DOWN: &str = "/v1/down";
+/// The description of all this.
+pub const OPENAPI: &str = "/openapi.json";
 
 /// What is written down of a task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordBody {
     /// Who it is and what was accepted last.
     pub head: Head,
@@ -71,7 +76,7 @@ impl From<RecordBody> for Record {
 }
 
 /// Let exactly these tasks go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApprovePrune {
     /// Which.
@@ -79,7 +84,7 @@ pub struct ApprovePrune {
 }
 
 /// Take what was made from another source directory as ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveSource {
     /// That directory, as the labels have it.
@@ -87,7 +92,7 @@ pub struct ApproveSource {
 }
 
 /// An event and its number: later ones have higher numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Numbered {
     /// Its number.
     pub seq: i64,
@@ -97,19 +102,67 @@ pub struct Numbered {
 }
 
 /// Which events are asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct EventsQuery {
     /// Only those of this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskName>,
+    /// Only those after this number: the first so many of them, not the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
     /// The last so many; 100 if left out.
+    #[schemars(range(max = 4_294_967_295_u32))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which events of a task are asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventsPart {
+    /// Only those after this number: the first so many of them, not the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// The last so many; 100 if left out.
+    #[schemars(range(max = 4_294_967_295_u32))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
 /// What is answered where something can't be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
+    /// A stable CamelCase word, such as `NotFound`.
+    #[serde(default)]
+    pub reason: String,
     /// Why, in a sentence.
     pub message: String,
+}
+
+/// The tasks' name that is most like one that is not there: the same in another namespace, or one
+/// that differs by a slip.
+#[must_use]
+pub fn alike<'a>(
+    name: &TaskName,
+    known: impl Iterator<Item = &'a TaskName>,
+) -> Option<&'a TaskName> {
+    let known: Vec<&TaskName> = known.collect();
+    let elsewhere = known.iter().find(|other| other.name == name.name);
+    elsewhere.copied().or_else(|| {
+        let texts: Vec<String> = known.iter().map(|other| typed(other)).collect();
+        let near = nearest(&typed(name), texts.iter().map(String::as_str), 3)?;
+        let place = texts.iter().position(|text| text == near)?;
+        known.get(place).copied()
+    })
+}
+
+/// A name as people type it: without the namespace that is meant where none is named.
+#[must_use]
+pub fn typed(name: &TaskName) -> String {
+    if name.namespace.as_str() == DEFAULT_NAMESPACE {
+        name.name.to_string()
+    } else {
+        name.to_string()
+    }
 }

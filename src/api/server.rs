@@ -4,22 +4,24 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use axum::extract::{Path as Segment, Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::extract::Query;
+use axum::http::{Method, StatusCode, Uri};
 use axum::{Json, Router};
-use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::{ApprovePrune, ApproveSource, EventsQuery, Numbered, Problem, RecordBody};
+use super::route::{Begun, Document, Done, Log, Refused, Route};
+use super::{ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody, alike};
 use crate::db::{Db, DbError, EventQuery};
 use crate::domain::instance::InstanceId;
+use crate::domain::name::TaskName;
+use crate::domain::record::Revision;
+use crate::domain::status::{InstanceStatus, TaskStatus};
+use crate::manifest::nearest;
 use crate::watch::WatchHealth;
 use crate::worker::command::{Command, Overview};
+use crate::worker::planned::{LastPlan, TaskView};
 
 /// How many events are answered where nobody says how many.
 const EVENTS: u32 = 100;
@@ -71,15 +73,13 @@ pub async fn serve(
     sources: Sources,
     stop: CancellationToken,
 ) -> Result<(), ApiError> {
-    let router = Router::new()
-        .route(super::WORKER, get(worker))
-        .route(super::TASKS, get(tasks))
-        .route(super::RECORDS, get(records))
-        .route(super::EVENTS, get(events))
-        .route(&format!("{}{{instance}}", super::LOGS), get(kept_log))
-        .route(super::APPROVE_PRUNE, post(approve_prune))
-        .route(super::APPROVE_SOURCE, post(approve_source))
-        .route(super::DOWN, post(down))
+    let mut router = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.answer);
+    }
+    let router = router
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .with_state(sources);
     let stopped = stop.clone();
     let serving =
@@ -93,7 +93,7 @@ pub async fn serve(
 
 impl Sources {
     /// Asks the worker.
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, Refused> {
@@ -104,16 +104,7 @@ impl Sources {
     }
 }
 
-/// An answer that is none.
-struct Refused(StatusCode, String);
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        (self.0, Json(Problem { message: self.1 })).into_response()
-    }
-}
-
-fn internal(error: &DbError) -> Refused {
+pub(super) fn internal(error: &DbError) -> Refused {
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
@@ -121,62 +112,166 @@ fn conflict(message: String) -> Refused {
     Refused(StatusCode::CONFLICT, message)
 }
 
-async fn worker(State(sources): State<Sources>) -> Result<Json<Overview>, Refused> {
+/// All that can be asked.
+pub(super) fn routes() -> Vec<Route> {
+    const TASK: &str = "/v1/tasks/{namespace}/{name}";
+    vec![
+        Route::get(super::WORKER, ("worker", "How the worker itself is"), worker),
+        Route::get(super::TASKS, ("tasks", "How its tasks are, by name"), tasks),
+        Route::get(TASK, ("task", "How a task is"), task),
+        Route::get(
+            "/v1/tasks/{namespace}/{name}/instances",
+            ("instances", "The instances of a task by slot and attempt, kept ended ones included"),
+            instances,
+        ),
+        Route::get(
+            "/v1/tasks/{namespace}/{name}/events",
+            ("taskEvents", "What happened to a task, the oldest first; also of one that is gone"),
+            task_events,
+        ),
+        Route::get(
+            "/v1/tasks/{namespace}/{name}/revisions",
+            ("revisions", "What the rollouts of a task were made from, the oldest first"),
+            revisions,
+        ),
+        Route::get(
+            "/v1/tasks/{namespace}/{name}/plan",
+            ("plan", "What the last look at a task decided: steps with reasons, waits"),
+            plan,
+        ),
+        Route::get(super::EVENTS, ("events", "What happened, the oldest first"), events),
+        Route::get(
+            "/v1/logs/{instance}",
+            ("keptLog", "The last bytes of a log, if kept when its container went"),
+            kept_log,
+        ),
+        Route::get(super::RECORDS, ("records", "All that is written down of the tasks"), records),
+        Route::post(
+            super::APPROVE_PRUNE,
+            ("approvePrune", "Let exactly these tasks go, which are held"),
+            approve_prune,
+        ),
+        Route::post(
+            super::APPROVE_SOURCE,
+            ("approveSource", "Take what was made from another source directory as ours"),
+            approve_source,
+        ),
+        Route::post(super::DOWN, ("down", "Remove everything but volumes, and end"), down),
+        Route::get(super::OPENAPI, ("openapi", "The description of all this"), description),
+    ]
+}
+
+async fn no_such_path(uri: Uri) -> Refused {
+    let known = routes();
+    let near = nearest(uri.path(), known.iter().map(|route| route.path), 4);
+    let help = near.unwrap_or(super::OPENAPI);
+    Refused(StatusCode::NOT_FOUND, format!("there is nothing at {}; see {help}", uri.path()))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Refused {
+    let message = format!("{method} is not for {}; see {}", uri.path(), super::OPENAPI);
+    Refused(StatusCode::METHOD_NOT_ALLOWED, message)
+}
+
+async fn description(_sources: Sources, (): ()) -> Result<Document, Refused> {
+    Ok(Document(super::openapi::document()))
+}
+
+async fn worker(sources: Sources, (): ()) -> Result<Json<Overview>, Refused> {
     let overview = sources.ask(Command::Overview).await?;
     let watch_degraded = sources.health.borrow().degraded.clone();
     Ok(Json(Overview { watch_degraded, ..overview }))
 }
 
-async fn tasks(State(sources): State<Sources>) -> Result<Json<impl Serialize>, Refused> {
+async fn tasks(sources: Sources, (): ()) -> Result<Json<Vec<TaskStatus>>, Refused> {
     sources.ask(Command::Tasks).await.map(Json)
 }
 
-async fn records(State(sources): State<Sources>) -> Result<Json<Vec<RecordBody>>, Refused> {
+async fn records(sources: Sources, (): ()) -> Result<Json<Vec<RecordBody>>, Refused> {
     let records = sources.ask(Command::Records).await?;
     Ok(Json(records.into_iter().map(RecordBody::from).collect()))
 }
 
-async fn events(
-    State(sources): State<Sources>,
-    Query(query): Query<EventsQuery>,
-) -> Result<Json<Vec<Numbered>>, Refused> {
-    let limit = query.limit.unwrap_or(EVENTS);
-    let query = EventQuery { task: query.task, after: None, limit };
-    let events = sources.db.events(query).await;
-    let events = events
-        .map_err(|error| internal(&error))?
-        .into_iter()
-        .map(|(seq, event)| Numbered { seq, event });
-    Ok(Json(events.collect()))
+/// All that is known of one task.
+async fn of(sources: &Sources, name: TaskName) -> Result<TaskView, Refused> {
+    let asked = name.clone();
+    if let Some(view) = sources.ask(|reply| Command::Task(asked, reply)).await? {
+        return Ok(*view);
+    }
+    let tasks = sources.ask(Command::Tasks).await?;
+    let near = alike(&name, tasks.iter().map(|task| &task.name));
+    let help = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
+    Err(Refused(StatusCode::NOT_FOUND, format!("there is no task {name}{help}")))
 }
 
-async fn kept_log(
-    State(sources): State<Sources>,
-    Segment(instance): Segment<Uuid>,
-) -> Result<Vec<u8>, Refused> {
-    let log = sources.db.kept_log(InstanceId(instance)).await.map_err(|error| internal(&error))?;
-    log.ok_or_else(|| Refused(StatusCode::NOT_FOUND, "no log of it was kept".to_owned()))
+async fn task(sources: Sources, name: TaskName) -> Result<Json<TaskStatus>, Refused> {
+    Ok(Json(of(&sources, name).await?.status))
+}
+
+async fn instances(sources: Sources, name: TaskName) -> Result<Json<Vec<InstanceStatus>>, Refused> {
+    Ok(Json(of(&sources, name).await?.status.instances))
+}
+
+async fn revisions(sources: Sources, name: TaskName) -> Result<Json<Vec<Revision>>, Refused> {
+    Ok(Json(of(&sources, name).await?.record.revisions.into_values().collect()))
+}
+
+async fn plan(sources: Sources, name: TaskName) -> Result<Json<LastPlan>, Refused> {
+    Ok(Json(of(&sources, name).await?.plan))
+}
+
+async fn task_events(
+    sources: Sources,
+    (name, Query(part)): (TaskName, Query<EventsPart>),
+) -> Result<Json<Vec<Numbered>>, Refused> {
+    let EventsPart { after, limit } = part;
+    let found = find(&sources, EventsQuery { task: Some(name.clone()), after, limit }).await?;
+    if found.is_empty() {
+        // Nothing may have happened to it yet; of one that never was that is not the answer.
+        of(&sources, name).await?;
+    }
+    Ok(Json(found))
+}
+
+async fn events(
+    sources: Sources,
+    Query(query): Query<EventsQuery>,
+) -> Result<Json<Vec<Numbered>>, Refused> {
+    find(&sources, query).await.map(Json)
+}
+
+async fn find(sources: &Sources, query: EventsQuery) -> Result<Vec<Numbered>, Refused> {
+    let EventsQuery { task, after, limit } = query;
+    let query = EventQuery { task, after, limit: limit.unwrap_or(EVENTS) };
+    let events = sources.db.events(query).await.map_err(|error| internal(&error))?;
+    Ok(events.into_iter().map(|(seq, event)| Numbered { seq, event }).collect())
+}
+
+async fn kept_log(sources: Sources, instance: InstanceId) -> Result<Log, Refused> {
+    let log = sources.db.kept_log(instance).await.map_err(|error| internal(&error))?;
+    let none = || Refused(StatusCode::NOT_FOUND, "no log of it was kept".to_owned());
+    log.map(Log).ok_or_else(none)
 }
 
 async fn approve_prune(
-    State(sources): State<Sources>,
+    sources: Sources,
     Json(wanted): Json<ApprovePrune>,
-) -> Result<StatusCode, Refused> {
+) -> Result<Done, Refused> {
     let asked = |reply| Command::ApprovePrune(wanted.tasks, reply);
     sources.ask(asked).await?.map_err(conflict)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
 async fn approve_source(
-    State(sources): State<Sources>,
+    sources: Sources,
     Json(wanted): Json<ApproveSource>,
-) -> Result<StatusCode, Refused> {
+) -> Result<Done, Refused> {
     let asked = |reply| Command::ApproveSource(wanted.source, reply);
     sources.ask(asked).await?.map_err(conflict)?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Done)
 }
 
-async fn down(State(sources): State<Sources>) -> Result<StatusCode, Refused> {
+async fn down(sources: Sources, (): ()) -> Result<Begun, Refused> {
     sources.ask(Command::Down).await?;
-    Ok(StatusCode::ACCEPTED)
+    Ok(Begun)
 }

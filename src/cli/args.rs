@@ -137,10 +137,8 @@ pub enum Command {
     Status(Status),
     /// Allow what the daemon held back
     Approve(Approve),
-    /// Print the JSON Schema of manifests
-    #[command(after_help = "Examples:\n  \
-        evenkeel schema > task.v1.json      for an editor's YAML support")]
-    Schema,
+    /// Print the JSON Schema of manifests, or the description of the API
+    Schema(Schema),
     /// Stop and remove everything of this worker but volumes; a running daemon ends
     Down(Down),
     /// Print the versions of evenkeel, of the daemon and of the engine
@@ -281,6 +279,17 @@ pub enum ProblemFormat {
     Json,
     /// As annotations of a GitHub workflow
     Github,
+}
+
+/// `schema`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel schema > task.v1.json                for an editor's YAML support\n  \
+    evenkeel schema --openapi > openapi.json      for a client of the API")]
+pub struct Schema {
+    /// Of the API of the daemon, as openapi-generator and its like read it
+    #[arg(long)]
+    pub openapi: bool,
 }
 
 /// `down`.

@@ -93,7 +93,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Sync(sync) => Box::pin(sync::sync(&common, &sync)).await,
             Command::Plan(plan) => Box::pin(plan::plan(&common, &plan)).await,
             Command::Validate(validate) => validate::validate(&validate),
-            Command::Schema => schema::schema(),
+            Command::Schema(args) => schema::schema(&args),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,
             Command::Get(get) => get::get(&common, &get).await,
             Command::Describe(describe) => describe::describe(&common, &describe).await,

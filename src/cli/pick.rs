@@ -1,18 +1,9 @@
 //! Which tasks are meant by what was typed, and how a name is shown.
 
-use crate::domain::name::{DEFAULT_NAMESPACE, Label, TaskName};
+use crate::api::alike;
+pub use crate::api::typed as short;
+use crate::domain::name::{Label, TaskName};
 use crate::domain::status::TaskStatus;
-use crate::manifest::nearest;
-
-/// A name as people type it: without the namespace that is meant where none is named.
-#[must_use]
-pub fn short(name: &TaskName) -> String {
-    if name.namespace.as_str() == DEFAULT_NAMESPACE {
-        name.name.to_string()
-    } else {
-        name.to_string()
-    }
-}
 
 /// The tasks that are meant.
 #[derive(Debug)]
@@ -53,15 +44,9 @@ pub fn pick<'a>(tasks: &'a [TaskStatus], names: &[String], within: Option<&Label
 }
 
 /// That there is no such task, and which may be meant.
-fn unknown(name: &TaskName, tasks: &[TaskStatus]) -> String {
-    let elsewhere = tasks.iter().find(|task| task.name.name == name.name);
-    let alike = || {
-        let names: Vec<String> = tasks.iter().map(|task| short(&task.name)).collect();
-        nearest(&short(name), names.iter().map(String::as_str), 3).map(str::to_owned)
-    };
-    let meant = elsewhere.map(|task| short(&task.name)).or_else(alike);
-    let help = match meant {
-        Some(meant) => format!("; did you mean `{meant}`?"),
+pub fn unknown(name: &TaskName, tasks: &[TaskStatus]) -> String {
+    let help = match alike(name, tasks.iter().map(|task| &task.name)) {
+        Some(meant) => format!("; did you mean `{}`?", short(meant)),
         None => "; `evenkeel get` lists them".to_owned(),
     };
     format!("there is no task `{}`{help}", short(name))

@@ -26,5 +26,6 @@ pub mod subnet;
 pub mod task;
 pub mod template;
 pub mod time;
+pub mod waits;
 pub mod words;
 pub mod world;

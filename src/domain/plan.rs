@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::exclusive::{FixedPort, Written};
@@ -217,7 +218,7 @@ pub enum StopFirst {
 }
 
 /// A field whose value changed. Values as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// Its path under `spec`, such as `image` or `env.PORT`.
     pub field: String,
@@ -322,15 +323,8 @@ impl Plan {
 
     /// Notes something that is waited for.
     pub fn wait(&mut self, waiting: Waiting) {
-        if let Waiting::PullRetry { at, .. }
-        | Waiting::Retry { at, .. }
-        | Waiting::BackOff { at, .. }
-        | Waiting::RestartPace(at)
-        | Waiting::BusyPort(_, at)
-        | Waiting::Doubt(_, at)
-        | Waiting::Proof(_, at) = &waiting
-        {
-            self.wake(*at);
+        if let Some(at) = waiting.until() {
+            self.wake(at);
         }
         if !self.waiting.contains(&waiting) {
             self.waiting.push(waiting);

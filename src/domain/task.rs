@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::TaskName;
 use super::template::Template;
 
 /// What one manifest declares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// What it is called.
@@ -64,7 +65,7 @@ impl Task {
 }
 
 /// What an instance's end leads to, with Kubernetes' meanings.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RestartPolicy {
     /// A service: started again whatever its end.
     #[default]
@@ -76,7 +77,7 @@ pub enum RestartPolicy {
 }
 
 /// Waiting between restarts: doubles from `initial_seconds` to `max_seconds`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
     /// The first wait, in seconds.
@@ -107,7 +108,7 @@ impl Backoff {
 }
 
 /// How a changed manifest replaces instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Update {
     /// One after the other, or all at once.
@@ -140,7 +141,7 @@ impl Default for Update {
 }
 
 /// The way of an update.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Strategy {
     /// New ones first, old ones after, as far as mounts and ports allow.
     #[default]
@@ -150,7 +151,7 @@ pub enum Strategy {
 }
 
 /// What a failed rollout leads to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnFailure {
     /// Back to the last revision that was ready.
     #[default]

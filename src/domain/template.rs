@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Label;
@@ -11,7 +12,7 @@ use super::name::Label;
 /// All that forces a new container when it changes, and the resources that are changed in place.
 ///
 /// `None` and empty lists mean "as the image says".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Template {
     /// The image, as written.
@@ -63,7 +64,9 @@ pub struct Template {
 }
 
 /// An image reference as people write it: `name[:tag][@digest]`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ImageRef(String);
 
@@ -88,7 +91,9 @@ impl fmt::Display for ImageRef {
 }
 
 /// When an image is pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum PullPolicy {
     /// At every rollout.
     Always,
@@ -99,7 +104,7 @@ pub enum PullPolicy {
 }
 
 /// One environment variable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EnvVar {
     /// Its name: no `=`, no NUL, not empty.
     pub name: String,
@@ -108,7 +113,7 @@ pub struct EnvVar {
 }
 
 /// One port of the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Port {
     /// What probes and people call it.
@@ -124,7 +129,7 @@ pub struct Port {
 }
 
 /// Where a port is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostPort {
     /// The host's address; `None`: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,7 +140,18 @@ pub struct HostPort {
 
 /// A transport protocol.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 pub enum Protocol {
     /// TCP.
@@ -163,7 +179,7 @@ impl Protocol {
 }
 
 /// Something of the host, seen inside the container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mount {
     /// Where the container sees it: absolute.
@@ -179,7 +195,7 @@ pub struct Mount {
 }
 
 /// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum MountSource {
     /// A volume of the namespace: made when missing, never removed.
@@ -203,7 +219,7 @@ pub enum MountSource {
 }
 
 /// CPU, memory and processes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// What it can't exceed.
     #[serde(default)]
@@ -214,7 +230,7 @@ pub struct Resources {
 }
 
 /// What a container can't exceed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Billionths of a processor.
@@ -229,7 +245,7 @@ pub struct Limits {
 }
 
 /// What a container is meant to get when there is little.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Requests {
     /// Billionths of a processor: weighs it against the others.
@@ -267,7 +283,7 @@ pub struct Reserved {
 }
 
 /// What the process may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecurityContext {
     /// Numeric user; `None`: the image's.
@@ -303,7 +319,7 @@ pub struct SecurityContext {
 }
 
 /// Where a container's output goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Logging {
     /// One of the engine's log drivers.
     pub driver: String,

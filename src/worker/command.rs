@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::planned::TaskView;
 use super::{Goal, Worker};
 use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
@@ -23,6 +25,8 @@ pub enum Command {
     Overview(oneshot::Sender<Overview>),
     /// How its tasks are.
     Tasks(oneshot::Sender<Vec<TaskStatus>>),
+    /// All that is known of one of them; `None`: there is none of that name.
+    Task(TaskName, oneshot::Sender<Option<Box<TaskView>>>),
     /// What is written down of its tasks.
     Records(oneshot::Sender<Vec<Record>>),
     /// Let exactly these tasks go, which are held.
@@ -34,7 +38,7 @@ pub enum Command {
 }
 
 /// How a worker itself is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Its name.
@@ -83,7 +87,7 @@ pub struct Overview {
 }
 
 /// An engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineOverview {
     /// Its release.
@@ -96,7 +100,7 @@ pub struct EngineOverview {
 }
 
 /// Removals that are held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Held {
     /// What would go.
@@ -114,8 +118,10 @@ impl<R: Runtime> Worker<R> {
             }
             Command::Overview(reply) => drop(reply.send(self.overview())),
             Command::Tasks(reply) => {
-                drop(reply.send(self.statuses.values().cloned().collect()));
+                let tasks = self.statuses.values().cloned().collect();
+                drop(reply.send(tasks));
             }
+            Command::Task(name, reply) => drop(reply.send(self.task_view(&name).map(Box::new))),
             Command::Records(reply) => drop(reply.send(self.records.values().cloned().collect())),
             Command::ApprovePrune(tasks, reply) => drop(reply.send(self.approve_prune(&tasks))),
             Command::ApproveSource(source, reply) => {

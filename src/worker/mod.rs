@@ -22,6 +22,7 @@ mod lock;
 mod look;
 mod networks;
 mod observe;
+pub mod planned;
 mod ports;
 pub mod preview;
 mod pulls;

@@ -116,6 +116,16 @@ fn every_command_must_explain_itself_with_an_example() {
 }
 
 #[test]
+fn the_description_of_the_api_must_be_printed_without_a_daemon() {
+    let ran = Shell::new().run(&["schema", "--openapi"]).exits(0);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let answer = &document["paths"]["/v1/worker"]["get"]["responses"]["200"];
+    let schema = &answer["content"]["application/json"]["schema"]["$ref"];
+    assert_eq!(schema, "#/components/schemas/Overview");
+}
+
+#[test]
 fn what_makes_no_sense_must_end_with_64() {
     let shell = Shell::new();
     for args in [

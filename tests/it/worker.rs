@@ -1,5 +1,6 @@
 //! The worker, from manifests to containers: stories on the simulated engine, each an obligation.
 
+mod api;
 mod crashes;
 mod crowd;
 mod deeds;

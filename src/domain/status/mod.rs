@@ -14,6 +14,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::container::Container;
@@ -59,7 +60,7 @@ pub struct StatusInputs<'a> {
 }
 
 /// What people see of a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskStatus {
     /// What it is called.
@@ -113,7 +114,9 @@ pub struct TaskStatus {
 }
 
 /// What a task is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Kind {
     /// It runs until it is stopped.
     Service,
@@ -122,7 +125,9 @@ pub enum Kind {
 }
 
 /// All of a task in one word: the first that fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Phase {
     /// Its manifest is gone and instances are left.
     Stopping,
@@ -143,7 +148,7 @@ pub enum Phase {
 }
 
 /// Something about a task that is so, is not so, or can't be told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// What it is about.
@@ -162,7 +167,9 @@ pub struct Condition {
 }
 
 /// What a condition is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ConditionType {
     /// The manifest that is there now was accepted.
     Valid,
@@ -175,7 +182,9 @@ pub enum ConditionType {
 }
 
 /// Whether something is so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Truth {
     /// It is.
     True,
@@ -186,7 +195,7 @@ pub enum Truth {
 }
 
 /// What people see of an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceStatus {
     /// Its UUID.
@@ -285,28 +294,9 @@ fn denied(plan: &Plan) -> Option<&str> {
 
 /// When something that failed is tried again.
 fn next_try(plan: &Plan, now: Now) -> Option<Timestamp> {
-    let at = |waiting: &Waiting| match waiting {
-        Waiting::PullRetry { at, .. }
-        | Waiting::Retry { at, .. }
-        | Waiting::BackOff { at, .. }
-        | Waiting::RestartPace(at)
-        | Waiting::BusyPort(_, at) => Some(*at),
-        Waiting::Engine(_)
-        | Waiting::SourceChanged(_)
-        | Waiting::Denied(_)
-        | Waiting::HostPath(_)
-        | Waiting::Step(..)
-        | Waiting::Observation(_)
-        | Waiting::Discovery
-        | Waiting::Doubt(..)
-        | Waiting::Pulling(_)
-        | Waiting::Port { .. }
-        | Waiting::Mount { .. }
-        | Waiting::Unsupported(..)
-        | Waiting::Proof(..)
-        | Waiting::Stopping(_) => None,
-    };
-    let wait = plan.waiting.iter().filter_map(at).min()?.since(now.mono);
+    let is_try = |it: &&Waiting| !matches!(it, Waiting::Doubt(..) | Waiting::Proof(..));
+    let tries = plan.waiting.iter().filter(is_try).filter_map(Waiting::until);
+    let wait = tries.min()?.since(now.mono);
     Some(now.wall.after(wait))
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel::api::{self, server};
 use evenkeel::db::{Db, EventQuery, Limits, Opened};
 use evenkeel::domain::blueprint::Maker;
 use evenkeel::domain::container::{Container, Status, label};
@@ -21,6 +22,7 @@ use evenkeel::domain::status::{ConditionType, TaskStatus};
 use evenkeel::manifest;
 use evenkeel::metrics::QueueMetrics;
 use evenkeel::runtime::simulated::{Operation, Simulated};
+use evenkeel::watch::WatchHealth;
 use evenkeel::worker::command::{Command, Overview};
 use evenkeel::worker::preview::Preview;
 use evenkeel::worker::{Ended, Goal, Inputs, Setting, Start, Worker};
@@ -314,6 +316,16 @@ impl Host {
     /// Whether something of that reason happened to a task, and its sentence holds `text`.
     pub async fn has_event(&self, name: &str, reason: &str, text: &str) -> bool {
         self.events(name).await.iter().any(|(is, says)| is == reason && says.contains(text))
+    }
+
+    /// Serves the API of the worker that runs, until `stop`.
+    pub fn serve(&self, stop: CancellationToken) -> JoinHandle<()> {
+        let running = self.running.as_ref().unwrap();
+        let listener = server::listen(&api::socket(self.state.path())).unwrap();
+        let (_, health) = watch::channel(WatchHealth::default());
+        let (commands, db) = (running.commands.clone(), running.db.clone());
+        let sources = server::Sources { commands, db, health };
+        tokio::spawn(async move { server::serve(listener, sources, stop).await.unwrap() })
     }
 
     pub fn db_file(&self) -> PathBuf {
