@@ -30,8 +30,8 @@ spec:
   resources: {{limits: {{memory: 64Mi}}, requests: {{cpu: 100m}}}}
 """
 
-# What would end the daemon.
-LEFT_OUT = ["/v1/down"]
+# What has no end, and what would end the daemon.
+LEFT_OUT = ["/v1/watch", "/v1/down"]
 
 
 async def carry(reader, writer):

@@ -7,13 +7,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::listen::Watching;
 use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, Revision};
 use crate::domain::status::TaskStatus;
-use crate::http::{Answer, HttpError, over_unix};
+use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::command::Overview;
+use crate::worker::planned::LastPlan;
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +35,9 @@ pub enum ClientError {
     /// The daemon said no.
     #[error("{0}")]
     Refused(String),
+    /// It ended while it was listened to.
+    #[error("the daemon has ended")]
+    Ended,
     /// The exchange failed.
     #[error("can't ask the daemon")]
     Http(#[source] HttpError),
@@ -136,6 +141,55 @@ impl Client {
     /// If there is no answer.
     pub async fn down(&self) -> Result<(), ClientError> {
         self.post(super::DOWN, &serde_json::Value::Null).await
+    }
+
+    /// What there is at `part` of a task, such as `/plan`.
+    async fn of_task<T: DeserializeOwned>(
+        &self,
+        task: &TaskName,
+        part: &str,
+    ) -> Result<T, ClientError> {
+        self.get(&format!("{}/{}/{}{part}", super::TASKS, task.namespace, task.name)).await
+    }
+
+    /// What the last look at a task decided.
+    ///
+    /// # Errors
+    /// If there is no answer, or no such task.
+    pub async fn plan(&self, task: &TaskName) -> Result<LastPlan, ClientError> {
+        self.of_task(task, "/plan").await
+    }
+
+    /// What the rollouts of a task were made from.
+    ///
+    /// # Errors
+    /// If there is no answer, or no such task.
+    pub async fn revisions(&self, task: &TaskName) -> Result<Vec<Revision>, ClientError> {
+        self.of_task(task, "/revisions").await
+    }
+
+    /// How tasks are, then each change and event as it happens; of one task or of all. `after`: the
+    /// last id that was told before, if something was.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn watch(
+        &self,
+        task: Option<&TaskName>,
+        after: Option<String>,
+    ) -> Result<Watching, ClientError> {
+        let socket = super::socket(&self.state_dir);
+        let query = task.map_or_else(String::new, |task| format!("?task={task}"));
+        let path = format!("{}{query}", super::WATCH);
+        let headers: Vec<_> = after.map(|after| ("last-event-id", after)).into_iter().collect();
+        let stream = stream_over_unix(&socket, &path, &headers, DEADLINE).await;
+        let stream = stream.map_err(|error| self.why(error))?;
+        if stream.status >= 400 {
+            let status = stream.status;
+            let body = Watching::of(stream).rest().await?;
+            return Err(body_of(Answer { status, body }).err().unwrap_or(ClientError::Ended));
+        }
+        Ok(Watching::of(stream))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

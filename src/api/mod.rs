@@ -3,9 +3,11 @@
 //! It passes on what is asked and answers what the worker says; it decides nothing.
 
 pub mod client;
+pub mod listen;
 pub mod openapi;
 mod route;
 pub mod server;
+pub mod watching;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub const RECORDS: &str = "/v1/records";
 pub const EVENTS: &str = "/v1/events";
 /// With the id of an instance after it: the last bytes of its log.
 pub const LOGS: &str = "/v1/logs/";
+/// What happens from now on.
+pub const WATCH: &str = "/v1/watch";
 /// To let tasks go.
 pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 /// To take what was made from another source as ours.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Problem;
 use super::route::Route;
+use super::watching::Told;
 
 /// The document.
 #[must_use]
@@ -36,6 +37,8 @@ pub(super) fn of(routes: &[Route]) -> Value {
         let method = route.method.as_str().to_lowercase();
         paths.entry(route.path).or_default().insert(method, operation.value(route));
     }
+    // What a stream tells stands in no answer, as `OpenAPI` 3.1 has no word for its parts.
+    answered.subschema_for::<Told>();
     let mut schemas = answered.take_definitions(true);
     for (name, schema) in taken.take_definitions(true) {
         let known = schemas.entry(name.clone()).or_insert_with(|| schema.clone());
@@ -107,6 +110,11 @@ impl<'a> Operation<'a> {
             let is_required = required.contains(&Value::from(name.clone()));
             self.parameter(("query", &name), &says, is_required, &not_null(field));
         }
+    }
+
+    /// A header may be set.
+    pub fn header_parameter(&mut self, name: &str, says: &str) {
+        self.parameter(("header", name), says, false, &json!({"type": "string"}));
     }
 
     fn parameter(

@@ -3,8 +3,9 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use axum::extract::Query;
+use axum::extract::{Extension, Query};
 use axum::http::{Method, StatusCode, Uri};
 use axum::{Json, Router};
 use tokio::net::UnixListener;
@@ -12,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::route::{Begun, Document, Done, Log, Refused, Route};
+use super::watching::{self, Places};
 use super::{ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody, alike};
 use crate::db::{Db, DbError, EventQuery};
 use crate::domain::instance::InstanceId;
@@ -80,6 +82,7 @@ pub async fn serve(
     let router = router
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(Extension(Places::new(stop.clone())))
         .with_state(sources);
     let stopped = stop.clone();
     let serving =
@@ -146,6 +149,11 @@ pub(super) fn routes() -> Vec<Route> {
             kept_log,
         ),
         Route::get(super::RECORDS, ("records", "All that is written down of the tasks"), records),
+        Route::get(
+            super::WATCH,
+            ("watch", "How all tasks are, then each change and event as it happens"),
+            watching::watch,
+        ),
         Route::post(
             super::APPROVE_PRUNE,
             ("approvePrune", "Let exactly these tasks go, which are held"),
@@ -205,11 +213,11 @@ async fn of(sources: &Sources, name: TaskName) -> Result<TaskView, Refused> {
 }
 
 async fn task(sources: Sources, name: TaskName) -> Result<Json<TaskStatus>, Refused> {
-    Ok(Json(of(&sources, name).await?.status))
+    Ok(Json(Arc::unwrap_or_clone(of(&sources, name).await?.status)))
 }
 
 async fn instances(sources: Sources, name: TaskName) -> Result<Json<Vec<InstanceStatus>>, Refused> {
-    Ok(Json(of(&sources, name).await?.status.instances))
+    Ok(Json(of(&sources, name).await?.status.instances.clone()))
 }
 
 async fn revisions(sources: Sources, name: TaskName) -> Result<Json<Vec<Revision>>, Refused> {

@@ -30,6 +30,7 @@ use crate::domain::event::Event;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record, Revision};
+use crate::domain::time::Timestamp;
 use connection::Found;
 use link::Link;
 
@@ -124,6 +125,25 @@ pub struct EventQuery {
     pub limit: u32,
 }
 
+/// A place among the events, after one of them. It is told to those who listen and may come back
+/// later, to another DB even.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The number of that event; 0: before the first.
+    pub seq: i64,
+    /// When that event was, by which it is told from one of another DB; `None`: not known.
+    pub at: Option<Timestamp>,
+}
+
+/// What happened after a [`Mark`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// These, the oldest first, and the place after them.
+    Happened(Vec<(i64, Event)>, Mark),
+    /// Not all of it is kept any more, or that place is of another DB. The newest place is this.
+    Missed(Mark),
+}
+
 /// How much is kept. The defaults are right for everybody but tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -200,6 +220,29 @@ impl Db {
     pub async fn events(&self, query: EventQuery) -> Result<Vec<(i64, Event)>, DbError> {
         self.run(move |link| link.read("read events from", |reader| read::events(reader, &query)))
             .await
+    }
+
+    /// What happened after `mark`, of one task or of all: at most `limit` events, and all that
+    /// happened if they are fewer.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn news(
+        &self,
+        mark: Mark,
+        task: Option<TaskName>,
+        limit: u32,
+    ) -> Result<News, DbError> {
+        let job = move |reader: &_| read::news(reader, mark, task, limit);
+        self.run(|link| link.read("read events from", job)).await
+    }
+
+    /// The place after the last event.
+    ///
+    /// # Errors
+    /// As [`Db::write`].
+    pub async fn newest(&self) -> Result<Mark, DbError> {
+        self.run(|link| link.read("read events from", read::newest)).await
     }
 
     /// The last of the log of an instance that ended, if it was kept.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{EventQuery, Stored};
+use super::{EventQuery, Mark, News, Stored};
 use crate::domain::event::Event;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{ContainerId, Instance, InstanceId, Seat, Uid};
@@ -75,6 +75,71 @@ pub(super) fn events(
         events.reverse();
     }
     Ok(events)
+}
+
+/// Reads what happened after `mark`.
+pub(super) fn news(
+    connection: &Connection,
+    mark: Mark,
+    task: Option<TaskName>,
+    limit: u32,
+) -> rusqlite::Result<News> {
+    let newest = newest(connection)?;
+    if !is_whole_after(connection, mark, task.as_ref(), newest)? {
+        return Ok(News::Missed(newest));
+    }
+    let events = events(connection, &EventQuery { task, after: Some(mark.seq), limit })?;
+    let is_full = u32::try_from(events.len()).is_ok_and(|count| count >= limit);
+    let after = match events.last() {
+        Some((seq, event)) if is_full => Mark { seq: *seq, at: Some(event.at) },
+        Some(_) | None => newest,
+    };
+    Ok(News::Happened(events, after))
+}
+
+/// The place after the last event.
+pub(super) fn newest(connection: &Connection) -> rusqlite::Result<Mark> {
+    let last = connection
+        .prepare_cached("SELECT seq, at FROM event ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((seq, at)) = last {
+        return Ok(Mark { seq, at: Some(Timestamp::from_millis(at)) });
+    }
+    let seq = connection
+        .prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'event'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    Ok(Mark { seq: seq.unwrap_or(0), at: None })
+}
+
+/// Whether `mark` is a place of this DB, and every event after it is kept. Old events go before
+/// newer ones of the same task, so one of a task that is kept from before says that none is missing.
+fn is_whole_after(
+    connection: &Connection,
+    mark: Mark,
+    task: Option<&TaskName>,
+    newest: Mark,
+) -> rusqlite::Result<bool> {
+    let at: Option<i64> = connection
+        .prepare_cached("SELECT at FROM event WHERE seq = ?")?
+        .query_row([mark.seq], |row| row.get(0))
+        .optional()?;
+    let is_other = mark.at.zip(at).is_some_and(|(told, kept)| told.millis() != kept);
+    if is_other || mark.seq > newest.seq {
+        return Ok(false);
+    }
+    let kept: i64 = connection
+        .prepare_cached("SELECT count(*) FROM event WHERE seq > ?")?
+        .query_row([mark.seq], |row| row.get(0))?;
+    let Some(task) = task.filter(|_| kept != newest.seq - mark.seq) else {
+        return Ok(kept == newest.seq - mark.seq);
+    };
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM event WHERE namespace = ? AND name = ? AND seq <= ?)",
+        )?
+        .query_row(params![task.namespace.as_str(), task.name.as_str(), mark.seq], |row| row.get(0))
 }
 
 /// Whether nothing has happened yet, or all of it was forgotten.

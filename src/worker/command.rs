@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
+use super::news::Listening;
 use super::planned::TaskView;
 use super::{Goal, Worker};
 use crate::domain::desired::PruneCause;
@@ -27,6 +28,8 @@ pub enum Command {
     Tasks(oneshot::Sender<Vec<TaskStatus>>),
     /// All that is known of one of them; `None`: there is none of that name.
     Task(TaskName, oneshot::Sender<Option<Box<TaskView>>>),
+    /// How its tasks are, and what becomes of them from then on.
+    Listen(oneshot::Sender<Listening>),
     /// What is written down of its tasks.
     Records(oneshot::Sender<Vec<Record>>),
     /// Let exactly these tasks go, which are held.
@@ -118,10 +121,11 @@ impl<R: Runtime> Worker<R> {
             }
             Command::Overview(reply) => drop(reply.send(self.overview())),
             Command::Tasks(reply) => {
-                let tasks = self.statuses.values().cloned().collect();
-                drop(reply.send(tasks));
+                let tasks = self.statuses.values().map(|it| TaskStatus::clone(it));
+                drop(reply.send(tasks.collect()));
             }
             Command::Task(name, reply) => drop(reply.send(self.task_view(&name).map(Box::new))),
+            Command::Listen(reply) => drop(reply.send(self.listen())),
             Command::Records(reply) => drop(reply.send(self.records.values().cloned().collect())),
             Command::ApprovePrune(tasks, reply) => drop(reply.send(self.approve_prune(&tasks))),
             Command::ApproveSource(source, reply) => {

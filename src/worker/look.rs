@@ -58,8 +58,12 @@ impl<R: Runtime> Worker<R> {
         let changes: Vec<Change> = looks.iter_mut().flat_map(|it| it.changes.drain(..)).collect();
         let written = self.write_down(changes).await;
         if written.is_ok() {
+            let has_happened = looks.iter().any(|looked| !looked.events.is_empty());
             for looked in looks {
                 self.begin(looked);
+            }
+            if has_happened {
+                self.news.written();
             }
             for name in &names {
                 self.take_over(name);
@@ -90,8 +94,9 @@ impl<R: Runtime> Worker<R> {
     /// What was seen is told, though it can't be written down and nothing is done about it.
     fn show_unwritten(&mut self, looked: &Looked) {
         let before = self.statuses.get(&looked.name).cloned();
-        let status = self.status_of(&looked.record, &looked.plan, before.as_ref(), looked.now);
-        self.statuses.insert(looked.name.clone(), status);
+        let before = before.as_deref();
+        let status = self.status_of(&looked.record, &looked.plan, before, looked.now);
+        self.show(looked.name.clone(), status);
     }
 
     /// Writes changes down. Where there are none, it is tried all the same while it is not known
@@ -298,7 +303,7 @@ impl<R: Runtime> Worker<R> {
         let status = self
             .records
             .get(&name)
-            .map(|record| self.status_of(record, &plan, before.as_ref(), now));
+            .map(|record| self.status_of(record, &plan, before.as_deref(), now));
         self.plans.insert(name.clone(), plan);
         if let Some(status) = status {
             let moved = before.is_none_or(|before| {
@@ -311,7 +316,7 @@ impl<R: Runtime> Worker<R> {
                     self.queue.add(neighbour);
                 }
             }
-            self.statuses.insert(name, status);
+            self.show(name, status);
         }
     }
 
@@ -329,6 +334,7 @@ impl<R: Runtime> Worker<R> {
         self.restart_turns.remove(name);
         self.plans.remove(name);
         self.statuses.remove(name);
+        self.news.gone(name);
         self.going.remove(name);
         self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
         self.desired = self.desired.forget(name);

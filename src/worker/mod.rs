@@ -21,6 +21,7 @@ mod leads;
 mod lock;
 mod look;
 mod networks;
+pub mod news;
 mod observe;
 pub mod planned;
 mod ports;
@@ -65,6 +66,7 @@ use crate::runtime::{EngineEvent, EngineInfo, Runtime};
 use command::{Command, Overview};
 use engine::Finished;
 use index::Index;
+use news::News;
 use pulls::Pulls;
 use sightings::Sightings;
 
@@ -159,7 +161,8 @@ pub struct Worker<R: Runtime> {
     snapshot_came: bool,
     records: BTreeMap<TaskName, Record>,
     plans: BTreeMap<TaskName, Plan>,
-    statuses: BTreeMap<TaskName, TaskStatus>,
+    statuses: BTreeMap<TaskName, Arc<TaskStatus>>,
+    news: News,
     index: Index,
     host_paths: watch::Sender<BTreeSet<String>>,
     leads: leads::Known,
@@ -251,7 +254,7 @@ impl<R: Runtime> Worker<R> {
             }
         };
         let overview = self.overview();
-        let tasks = self.statuses.values().cloned().collect();
+        let tasks = self.statuses.values().map(|it| TaskStatus::clone(it)).collect();
         self.shut_down().await;
         Left { ended, overview, tasks }
     }
@@ -310,7 +313,7 @@ impl<R: Runtime> Worker<R> {
             && self.unwritten.is_empty()
             && self.desired.wake_at().is_none()
             && (self.engine.source_changed.is_some()
-                || self.statuses.values().all(TaskStatus::is_settled))
+                || self.statuses.values().all(|it| it.is_settled()))
     }
 
     /// Whether what is settled is what the files ask for, all of it.
@@ -318,7 +321,7 @@ impl<R: Runtime> Worker<R> {
         self.desired.unavailable.is_none()
             && self.desired.prune_held.is_none()
             && self.problems().is_empty()
-            && self.statuses.values().all(TaskStatus::is_as_asked)
+            && self.statuses.values().all(|it| it.is_as_asked())
     }
 
     async fn shut_down(mut self) {

@@ -1,5 +1,7 @@
 //! All that is known of one task, the last plan among it, in the form that people and programs get.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use crate::runtime::Runtime;
 #[derive(Debug)]
 pub struct TaskView {
     /// How it is.
-    pub status: TaskStatus,
+    pub status: Arc<TaskStatus>,
     /// What is written down of it.
     pub record: Record,
     /// What the last look decided.
@@ -124,7 +126,7 @@ impl<R: Runtime> Worker<R> {
         let none = Plan::default();
         let plan = self.plans.get(name).unwrap_or(&none);
         Some(TaskView {
-            status: self.statuses.get(name)?.clone(),
+            status: Arc::clone(self.statuses.get(name)?),
             record: self.records.get(name)?.clone(),
             plan: LastPlan::of(plan, self.clock.now()),
         })

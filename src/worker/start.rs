@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::news::News;
 use super::{Clock, Goal, Relisting, Setting, Worker};
 use crate::db::{Change, Opened};
 use crate::domain::desired::{Desired, Rules};
@@ -94,6 +95,7 @@ impl<R: Runtime> Worker<R> {
             records,
             plans: BTreeMap::new(),
             statuses: BTreeMap::new(),
+            news: News::default(),
             index: super::Index::default(),
             host_paths,
             leads: super::leads::Known::default(),

@@ -1,20 +1,27 @@
-//! What those get who ask a worker through its socket.
+//! What those get who ask a worker through its socket, and those who listen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use evenkeel::api::client::{Client, ClientError};
+use evenkeel::api::listen::Watching;
+use evenkeel::api::watching::Told;
 use evenkeel::api::{Problem, openapi, socket};
+use evenkeel::db::{EventQuery, Limits};
+use evenkeel::domain::name::TaskName;
+use evenkeel::domain::status::{Phase, TaskStatus};
 use evenkeel::http::{Answer, over_unix};
 use evenkeel::runtime::simulated::Behaviour;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::host::{Host, millis, secs, sleep, task};
+use super::host::{End, Host, full, millis, secs, sleep, task};
 
 /// The API of a host's worker, served.
 struct Api {
     socket: PathBuf,
+    client: Client,
     stop: CancellationToken,
     serving: JoinHandle<()>,
 }
@@ -22,8 +29,8 @@ struct Api {
 impl Api {
     fn of(host: &Host) -> Self {
         let stop = CancellationToken::new();
-        let socket = socket(host.state.path());
-        Self { socket, serving: host.serve(stop.clone()), stop }
+        let (socket, client) = (socket(host.state.path()), Client::of(host.state.path()));
+        Self { socket, client, serving: host.serve(stop.clone()), stop }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
@@ -46,6 +53,36 @@ impl Api {
 
 fn web() -> (&'static str, String) {
     ("web.yaml", task("web", "  replicas: 2"))
+}
+
+/// What is told until all tasks were.
+async fn synced(watching: &mut Watching) -> Vec<Told> {
+    let mut told = Vec::new();
+    while told.last() != Some(&Told::Synced {}) {
+        told.push(watching.next().await.unwrap());
+    }
+    told
+}
+
+/// The numbers of the events among what was told.
+fn numbers(told: &[Told]) -> Vec<i64> {
+    let number = |told: &Told| match told {
+        Told::Happened(numbered) => Some(numbered.seq),
+        _ => None,
+    };
+    told.iter().filter_map(number).collect()
+}
+
+fn is_reset(told: &Told) -> bool {
+    matches!(told, Told::Reset(_))
+}
+
+/// The numbers of the events that are kept.
+async fn kept(api: &Api, after: i64) -> Vec<i64> {
+    let path = format!("/v1/events?after={after}&limit=100000");
+    let body = api.ask("GET", &path, None).await.body;
+    let events: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    events.iter().map(|event| event["seq"].as_i64().unwrap()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,5 +150,181 @@ async fn what_can_not_be_answered_must_be_told_as_a_problem_and_what_is_meant() 
         assert_eq!((is, &*problem.reason), (status, reason), "{method} {path}: {problem:?}");
         assert!(problem.message.contains(says), "{method} {path}: {problem:?}");
     }
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_listens_must_hear_of_every_task_and_then_of_every_change() {
+    let mut host = Host::with(&[web(), ("db.yaml", task("db", ""))]).await;
+    let api = Api::of(&host);
+    let mut watching = api.client.watch(None, None).await.unwrap();
+    let mut seen: BTreeMap<TaskName, TaskStatus> = BTreeMap::new();
+    let first = synced(&mut watching).await;
+    assert!(matches!(&first[..], [Told::Task(_), Told::Task(_), Told::Synced {}]), "{first:?}");
+    let before = *kept(&api, 0).await.last().unwrap();
+
+    host.write("web.yaml", &task("web", "  replicas: 2\n  image: app:2"));
+    host.remove(&["db.yaml"]);
+    let mut told = first;
+    let name: TaskName = full("db").try_into().unwrap();
+    while !told.iter().any(|it| matches!(it, Told::Removed(of) if of.name == name)) {
+        told.push(watching.next().await.unwrap());
+    }
+    host.settle().await;
+    let all = kept(&api, before).await;
+    while numbers(&told).last() != all.last() {
+        told.push(watching.next().await.unwrap());
+    }
+    assert_eq!(numbers(&told), all, "each event once, in order");
+    for told in told {
+        match told {
+            Told::Task(status) => drop(seen.insert(status.name.clone(), *status)),
+            Told::Removed(of) => drop(seen.remove(&of.name)),
+            other => assert!(!is_reset(&other), "{other:?}"),
+        }
+    }
+    let names: Vec<String> = seen.keys().map(ToString::to_string).collect();
+    assert_eq!(names, ["default/web"]);
+    api.end().await;
+    let ended = loop {
+        if let Err(error) = watching.next().await {
+            break error;
+        }
+    };
+    assert!(matches!(ended, ClientError::Ended), "{ended}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_must_hear_what_was_missed_and_nothing_twice() {
+    let mut host = Host::with(&[web(), ("db.yaml", task("db", ""))]).await;
+    let api = Api::of(&host);
+    let web: TaskName = full("web").try_into().unwrap();
+    for only in [None, Some(&web)] {
+        let mut watching = api.client.watch(only, None).await.unwrap();
+        synced(&mut watching).await;
+        let id = watching.last_id().unwrap().to_owned();
+        let before = *kept(&api, 0).await.last().unwrap();
+        drop(watching);
+        host.engine.kill(&host.only("db"));
+        let image = if only.is_some() { "app:3" } else { "app:2" };
+        host.write("web.yaml", &task("web", &format!("  image: {image}")));
+        host.settle().await;
+        let query = EventQuery { task: only.cloned(), after: Some(before), limit: 100_000 };
+        let missed: Vec<i64> = host.db_events(query).await;
+        assert!(missed.len() > 3, "{missed:?}");
+        // After a number alone, too.
+        for id in [id.clone(), before.to_string()] {
+            let mut watching = api.client.watch(only, Some(id)).await.unwrap();
+            assert_eq!(numbers(&synced(&mut watching).await), missed);
+        }
+    }
+    let bad = api.client.watch(None, Some("yesterday".into())).await.unwrap_err();
+    assert!(bad.to_string().contains("Last-Event-ID"), "{bad}");
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_missed_what_is_no_longer_kept_must_be_told_so() {
+    let mut host = Host::new();
+    host.engine.program(&["crash"], Behaviour::ends(millis(10), 1));
+    host.limits = Limits { events_per_task: 20, ..Limits::default() };
+    host.write("web.yaml", &task("web", ""));
+    host.write("crash.yaml", &task("crash", "  command: [crash]\n  backoff: {maxSeconds: 1}"));
+    host.start().await;
+    sleep(secs(1)).await;
+    let api = Api::of(&host);
+    let mut watching = api.client.watch(None, None).await.unwrap();
+    synced(&mut watching).await;
+    let id = watching.last_id().unwrap().to_owned();
+    drop(watching);
+    sleep(secs(300)).await;
+    assert!(kept(&api, 0).await.len() < 150, "old ones went");
+    let (web, crash) = (full("web").try_into().unwrap(), full("crash").try_into().unwrap());
+    for (only, is_missed) in [(None, true), (Some(&crash), true), (Some(&web), false)] {
+        let mut watching = api.client.watch(only, Some(id.clone())).await.unwrap();
+        let told = synced(&mut watching).await;
+        assert_eq!(is_reset(&told[0]), is_missed, "{only:?}: {told:?}");
+        assert_eq!(told.iter().filter(|it| is_reset(it)).count(), usize::from(is_missed));
+        if is_missed {
+            assert_eq!(numbers(&told), [0; 0], "what is told after a reset is new");
+        }
+    }
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_back_to_another_db_must_be_told_so() {
+    let mut host = Host::with(&[web()]).await;
+    let api = Api::of(&host);
+    let mut watching = api.client.watch(None, None).await.unwrap();
+    synced(&mut watching).await;
+    let id = watching.last_id().unwrap().to_owned();
+    drop(watching);
+    api.end().await;
+    host.stop().await;
+    std::fs::remove_file(host.db_file()).unwrap();
+    // Its numbers go beyond those of the one that is gone.
+    host.write("db.yaml", &task("db", "  replicas: 9"));
+    host.start().await;
+    host.settle().await;
+    let api = Api::of(&host);
+    let (old, _) = id.split_once('-').unwrap();
+    assert!(kept(&api, old.parse().unwrap()).await.len() > 3, "{id}");
+    let mut watching = api.client.watch(None, Some(id)).await.unwrap();
+    let told = synced(&mut watching).await;
+    assert!(is_reset(&told[0]), "{told:?}");
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_slow_must_hold_up_nobody_and_be_told_what_it_missed() {
+    const COUNT: usize = 600;
+    let mut host = Host::with(&[web()]).await;
+    let api = Api::of(&host);
+    let mut slow = api.client.watch(None, None).await.unwrap();
+    let files = (0..COUNT).map(|it| (format!("{it}.yaml"), task(&format!("t{it}"), "")));
+    host.write_all(files);
+    host.until("all are settled", secs(120), async |host| {
+        let tasks = host.tasks().await;
+        tasks.len() == COUNT + 1 && tasks.values().all(TaskStatus::is_settled)
+    })
+    .await;
+    let mut seen: BTreeMap<TaskName, TaskStatus> = BTreeMap::new();
+    let (mut resets, mut last_sync) = (0, false);
+    let now: BTreeMap<TaskName, TaskStatus> =
+        host.tasks().await.into_values().map(|it| (it.name.clone(), it)).collect();
+    while !(last_sync && resets > 0 && seen == now) {
+        match slow.next().await.unwrap() {
+            Told::Task(status) => drop(seen.insert(status.name.clone(), *status)),
+            Told::Removed(of) => drop(seen.remove(&of.name)),
+            Told::Reset(_) => {
+                resets += 1;
+                last_sync = false;
+                seen.clear();
+            }
+            Told::Synced {} => last_sync = true,
+            Told::Happened(_) => {}
+        }
+    }
+    assert!(seen.values().all(|it| it.phase == Phase::Running));
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_may_listen_and_no_more_and_a_place_is_free_again() {
+    let mut host = Host::with(&[web()]).await;
+    let api = Api::of(&host);
+    let mut all = Vec::new();
+    for _ in 0..32 {
+        let mut watching = api.client.watch(None, None).await.unwrap();
+        synced(&mut watching).await;
+        all.push(watching);
+    }
+    let refused = api.client.watch(None, None).await.unwrap_err();
+    assert!(refused.to_string().contains("32 listen already"), "{refused}");
+    all.pop();
+    host.until("a place is free", secs(60), async |_| api.client.watch(None, None).await.is_ok())
+        .await;
+    assert_eq!(host.stop().await, End::Ended(evenkeel::worker::Ended::Stopped));
     api.end().await;
 }

@@ -313,6 +313,12 @@ impl Host {
         events.into_iter().map(|(_, event)| (event.reason, event.message)).collect()
     }
 
+    /// The numbers of the events that are kept.
+    pub async fn db_events(&self, query: EventQuery) -> Vec<i64> {
+        let events = self.running.as_ref().unwrap().db.events(query).await.unwrap();
+        events.into_iter().map(|(seq, _)| seq).collect()
+    }
+
     /// Whether something of that reason happened to a task, and its sentence holds `text`.
     pub async fn has_event(&self, name: &str, reason: &str, text: &str) -> bool {
         self.events(name).await.iter().any(|(is, says)| is == reason && says.contains(text))
