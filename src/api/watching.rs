@@ -53,8 +53,8 @@ pub enum Told {
     Happened(Numbered),
     /// All tasks have been told of: there is none but these.
     Synced {},
-    /// Something was missed that is no longer kept: forget what was told. Where tasks were missed,
-    /// all of them follow, and `synced`; what happened is to be listed anew.
+    /// Something was missed. What happened is to be listed anew; where tasks were missed, forget
+    /// what was told of them: all of them follow, and `synced`.
     Reset(Missed),
 }
 
@@ -70,6 +70,9 @@ pub struct Name {
 pub struct Missed {
     /// Why, in a sentence.
     pub message: String,
+    /// Changes of tasks were missed: all tasks are told of anew, then `synced`. Otherwise it is
+    /// events alone.
+    pub tasks: bool,
 }
 
 /// What is listened to.
@@ -256,8 +259,11 @@ impl Teller {
             News::Missed(newest) => {
                 self.has_more = false;
                 self.after = newest;
-                self.ready
-                    .push_back(missed("some of what happened since is no longer kept", newest));
+                self.ready.push_back(missed(
+                    "some of what happened is no longer kept",
+                    false,
+                    newest,
+                ));
             }
         }
         Some(())
@@ -285,7 +291,11 @@ impl Teller {
                 self.listening = self.sources.ask(Command::Listen).await.ok()?;
                 self.unlisted = Some(std::mem::take(&mut self.listening.tasks).into_iter());
                 self.has_more = true;
-                self.ready.push_back(missed("changes came faster than they were read", self.after));
+                self.ready.push_back(missed(
+                    "changes came faster than they were read",
+                    true,
+                    self.after,
+                ));
             }
             Err(RecvError::Closed) => return None,
         }
@@ -297,6 +307,6 @@ fn is_meant(asked: Option<&TaskName>, name: &TaskName) -> bool {
     asked.is_none_or(|asked| asked == name)
 }
 
-fn missed(message: &str, newest: Mark) -> Event {
-    Told::Reset(Missed { message: message.to_owned() }).wire(Some(newest))
+fn missed(message: &str, tasks: bool, newest: Mark) -> Event {
+    Told::Reset(Missed { message: message.to_owned(), tasks }).wire(Some(newest))
 }

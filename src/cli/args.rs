@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod ask;
+mod news;
 mod value;
 
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use ask::{Approval, Approve, Describe, Get, ListFormat, Logs, Status, TextFormat, Version};
-pub use value::Since;
+pub use news::{EventFormat, Events, Wait, WaitFor, Why};
 use value::{parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 
 use crate::domain::name::WorkerName;
@@ -31,6 +32,7 @@ const DEFAULT_WORKER: &str = "default";
         evenkeel sync ./tasks           do it once and wait until it is so\n  \
         evenkeel validate ./tasks       check manifests; needs no engine\n  \
         evenkeel get                    what runs now\n  \
+        evenkeel why web                and why it is as it is\n  \
         evenkeel logs web -f            what it writes\n\n\
         Exit codes: 0 done, 1 failed, 3 deadline passed, 4 no daemon, 64 wrong command line."
 )]
@@ -131,6 +133,12 @@ pub enum Command {
     Get(Get),
     /// Tell all about tasks: their instances, what they wait for, what happened last
     Describe(Describe),
+    /// List what happened, and why
+    Events(Events),
+    /// Tell why a task is as it is: what led there, and what it waits for
+    Why(Why),
+    /// Wait until tasks are ready, completed or deleted
+    Wait(Wait),
     /// Print what the containers of a task wrote
     Logs(Logs),
     /// Tell whether all is well: the daemon, its engine, its files, its tasks

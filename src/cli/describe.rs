@@ -25,7 +25,7 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
     }
     let source = match &view.teller {
         Teller::Daemon(client) => Some(client.worker().await?.source),
-        Teller::State(_) => None,
+        Teller::State(..) => None,
     };
     let now = Clock::begin().now().wall;
     let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());

@@ -1,5 +1,7 @@
 //! `evenkeel get`.
 
+mod changes;
+
 use serde::Serialize;
 
 use super::age::age;
@@ -14,6 +16,9 @@ use crate::worker::Clock;
 
 /// Lists tasks.
 pub async fn get(common: &Common, args: &Get) -> anyhow::Result<Exit> {
+    if args.watch {
+        return Box::pin(changes::watch(common, args)).await;
+    }
     let view = View::open(common).await?;
     if let Some(note) = view.note() {
         out::say(note);
@@ -25,11 +30,7 @@ pub async fn get(common: &Common, args: &Get) -> anyhow::Result<Exit> {
                 out::say(&nothing(args));
                 return Ok(Exit::Ok);
             }
-            let with = Columns {
-                wide: args.output == ListFormat::Wide,
-                namespace: args.all_namespaces,
-                now: Clock::begin().now().wall,
-            };
+            let with = Columns::of(args);
             if found.is_empty() { String::new() } else { table(&found, &with).text("") }
         }
         ListFormat::Name => found.iter().map(|task| short(&task.name) + "\n").collect(),
@@ -80,6 +81,16 @@ struct Columns {
     now: Timestamp,
 }
 
+impl Columns {
+    fn of(args: &Get) -> Self {
+        Self {
+            wide: args.output == ListFormat::Wide,
+            namespace: args.all_namespaces,
+            now: Clock::begin().now().wall,
+        }
+    }
+}
+
 fn table(tasks: &[&TaskStatus], with: &Columns) -> Table {
     let mut header = vec!["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IMAGE"];
     if with.namespace {
@@ -90,24 +101,29 @@ fn table(tasks: &[&TaskStatus], with: &Columns) -> Table {
     }
     let mut table = Table::of(&header);
     for task in tasks {
-        let name = if with.namespace { task.name.name.to_string() } else { short(&task.name) };
-        let mut row = vec![
-            name,
-            format!("{}/{}", task.ready_replicas, task.replicas),
-            health::word(task),
-            restarts(task, with.now),
-            age(with.now.since(task.created_at)),
-            task.image.clone(),
-        ];
-        if with.namespace {
-            row.insert(0, task.name.namespace.to_string());
-        }
-        if with.wide {
-            row.extend([ports(task), generation(task), task.source.to_string()]);
-        }
-        table.row(row);
+        table.row(row(task, &health::word(task), with));
     }
     table
+}
+
+/// The cells of a task that is so, in a word.
+fn row(task: &TaskStatus, word: &str, with: &Columns) -> Vec<String> {
+    let name = if with.namespace { task.name.name.to_string() } else { short(&task.name) };
+    let mut row = vec![
+        name,
+        format!("{}/{}", task.ready_replicas, task.replicas),
+        word.to_owned(),
+        restarts(task, with.now),
+        age(with.now.since(task.created_at)),
+        task.image.clone(),
+    ];
+    if with.namespace {
+        row.insert(0, task.name.namespace.to_string());
+    }
+    if with.wide {
+        row.extend([ports(task), generation(task), task.source.to_string()]);
+    }
+    row
 }
 
 fn restarts(task: &TaskStatus, now: Timestamp) -> String {

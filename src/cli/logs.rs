@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use futures_util::StreamExt;
 
-use super::args::{Common, Logs, Since};
+use super::args::{Common, Logs};
 use super::pick::{pick, short};
 use super::view::View;
 use super::{Exit, daemon, out};
 use crate::domain::status::{InstanceStatus, TaskStatus};
-use crate::domain::time::Timestamp;
 use crate::runtime::docker::Docker;
 use crate::runtime::{LogQuery, Runtime};
 use crate::worker::Clock;
@@ -149,14 +148,7 @@ fn none(task: &TaskStatus, args: &Logs) -> String {
 }
 
 fn query(args: &Logs) -> LogQuery {
-    let since = args.since.map(|since| match since {
-        Since::At(at) => at,
-        Since::Ago(ago) => {
-            let now = Clock::begin().now().wall.millis();
-            let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-            Timestamp::from_millis(now.saturating_sub(ago).max(0))
-        }
-    });
+    let since = args.since.map(|since| since.moment(Clock::begin().now().wall));
     LogQuery { follow: args.follow, tail: args.tail, since, timestamps: args.timestamps }
 }
 

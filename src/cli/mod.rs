@@ -10,6 +10,7 @@ mod daemon;
 mod describe;
 mod down;
 mod escape;
+mod events;
 mod get;
 mod health;
 mod log;
@@ -25,6 +26,8 @@ mod table;
 mod validate;
 mod version;
 mod view;
+mod wait;
+mod why;
 
 use std::process::ExitCode;
 
@@ -97,6 +100,9 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,
             Command::Get(get) => get::get(&common, &get).await,
             Command::Describe(describe) => describe::describe(&common, &describe).await,
+            Command::Events(events) => events::events(&common, &events).await,
+            Command::Why(why) => why::why(&common, &why).await,
+            Command::Wait(wait) => Box::pin(wait::wait(&common, &wait)).await,
             Command::Logs(logs) => logs::logs(&common, &logs).await,
             Command::Status(status) => status::status(&common, &status).await,
             Command::Approve(approve) => approve::approve(&common, &approve).await,
@@ -110,7 +116,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<ClientError>() {
-        Some(ClientError::NoDaemon(_)) => Exit::NoDaemon,
+        Some(ClientError::NoDaemon(_) | ClientError::Ended) => Exit::NoDaemon,
         Some(_) | None => Exit::Failed,
     }
 }

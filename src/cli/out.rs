@@ -37,6 +37,14 @@ pub fn raw(stderr: bool, bytes: &[u8]) -> io::Result<()> {
     if stderr { write(io::stderr().lock(), bytes) } else { write(io::stdout().lock(), bytes) }
 }
 
+/// How a command ends whose output can't be written: whoever read it may have read enough.
+///
+/// # Errors
+/// If it is for another reason.
+pub fn unless_closed(error: io::Error) -> anyhow::Result<Exit> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(Exit::Ok) } else { Err(error.into()) }
+}
+
 /// Says something to a person.
 pub fn say(text: &str) {
     // Where nobody listens there is nobody to tell so.

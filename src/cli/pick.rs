@@ -5,6 +5,16 @@ pub use crate::api::typed as short;
 use crate::domain::name::{Label, TaskName};
 use crate::domain::status::TaskStatus;
 
+/// The name that was typed.
+///
+/// # Errors
+/// If it can't be one.
+pub fn named(text: &str, within: Option<&Label>) -> anyhow::Result<TaskName> {
+    let default = Label::default_namespace();
+    let name = TaskName::parse(text, within.unwrap_or(&default));
+    name.map_err(|error| anyhow::anyhow!("`{text}` is no name of a task: {error}"))
+}
+
 /// The tasks that are meant.
 #[derive(Debug)]
 pub struct Picked<'a> {
@@ -24,15 +34,11 @@ pub fn pick<'a>(tasks: &'a [TaskStatus], names: &[String], within: Option<&Label
         picked.found.extend(tasks.iter().filter(is_meant));
         return picked;
     }
-    let default = Label::default_namespace();
-    let namespace = within.unwrap_or(&default);
     for text in names {
-        let task = TaskName::parse(text, namespace)
-            .map_err(|error| format!("`{text}` is no name of a task: {error}"))
-            .and_then(|name| {
-                let found = tasks.iter().find(|task| task.name == name);
-                found.ok_or_else(|| unknown(&name, tasks))
-            });
+        let task = named(text, within).map_err(|error| error.to_string()).and_then(|name| {
+            let found = tasks.iter().find(|task| task.name == name);
+            found.ok_or_else(|| unknown(&name, tasks))
+        });
         match task {
             // Twice the same is meant once.
             Ok(task) if picked.found.iter().any(|known| known.name == task.name) => {}

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 
 use super::args::Common;
 use super::daemon;
+use crate::api::Numbered;
 use crate::api::client::{Client, ClientError};
 use crate::db::{Db, EventQuery};
 use crate::domain::container::Container;
@@ -15,7 +16,7 @@ use crate::domain::event::Event;
 use crate::domain::instance::{InstanceId, Seat};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::plan::Plan;
-use crate::domain::record::Record;
+use crate::domain::record::{Record, Revision};
 use crate::domain::settle::settle;
 use crate::domain::status::{ConditionType, StatusInputs, TaskStatus, Truth, status};
 use crate::domain::time::Now;
@@ -40,7 +41,7 @@ pub enum Teller {
     /// The daemon.
     Daemon(Client),
     /// What it wrote down, and the engine.
-    State(Db),
+    State(Db, Vec<Record>),
 }
 
 impl View {
@@ -61,8 +62,9 @@ impl View {
             return Err(no_daemon.into());
         }
         let docker = daemon::docker(common)?;
-        let tasks = of_records(&docker, &common.worker, opened.stored.records).await;
-        Ok(Self { tasks, teller: Teller::State(opened.db) })
+        let records = opened.stored.records;
+        let tasks = of_records(&docker, &common.worker, records.clone()).await;
+        Ok(Self { tasks, teller: Teller::State(opened.db, records) })
     }
 
     /// Whether a daemon says so.
@@ -89,9 +91,38 @@ impl View {
                 let events = client.events(Some(task), limit).await?;
                 events.into_iter().map(|numbered| numbered.event).collect()
             }
-            Teller::State(db) => {
+            Teller::State(db, _) => {
                 let query = EventQuery { task: Some(task.clone()), after: None, limit };
                 db.events(query).await?.into_iter().map(|(_, event)| event).collect()
+            }
+        })
+    }
+
+    /// What the rollouts of a task were made from, the oldest first.
+    ///
+    /// # Errors
+    /// If it can't be asked for.
+    pub async fn revisions(&self, task: &TaskName) -> anyhow::Result<Vec<Revision>> {
+        Ok(match &self.teller {
+            Teller::Daemon(client) => client.revisions(task).await?,
+            Teller::State(_, records) => {
+                let record = records.iter().find(|record| record.head.name == *task);
+                record.map_or_else(Vec::new, |it| it.revisions.values().cloned().collect())
+            }
+        })
+    }
+
+    /// All events that are kept, of one task or of all, with their numbers.
+    ///
+    /// # Errors
+    /// If they can't be asked for.
+    pub async fn numbered(&self, task: Option<&TaskName>) -> anyhow::Result<Vec<Numbered>> {
+        Ok(match &self.teller {
+            Teller::Daemon(client) => client.events(task, u32::MAX).await?,
+            Teller::State(db, _) => {
+                let query = EventQuery { task: task.cloned(), after: None, limit: u32::MAX };
+                let events = db.events(query).await?.into_iter();
+                events.map(|(seq, event)| Numbered { seq, event }).collect()
             }
         })
     }
@@ -103,7 +134,7 @@ impl View {
     pub async fn kept_log(&self, instance: InstanceId) -> anyhow::Result<Option<Vec<u8>>> {
         Ok(match &self.teller {
             Teller::Daemon(client) => client.kept_log(instance).await?,
-            Teller::State(db) => db.kept_log(instance).await?,
+            Teller::State(db, _) => db.kept_log(instance).await?,
         })
     }
 }

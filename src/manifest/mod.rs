@@ -10,6 +10,7 @@
 
 mod across;
 mod check;
+mod field;
 mod finding;
 mod image;
 mod node;
@@ -38,6 +39,7 @@ use crate::domain::source::{Document, FileState};
 use crate::domain::task::Task;
 pub use across::across;
 use check::Origin;
+pub use field::line_of;
 use finding::Finding;
 use node::{Kind, Node};
 use read::Documents;

@@ -1,5 +1,7 @@
 //! The command line as a person or a program types it; no engine is needed.
 
+mod live;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -95,9 +97,9 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 12] = [
-    "run", "sync", "plan", "validate", "get", "describe", "logs", "status", "approve", "schema",
-    "down", "version",
+const COMMANDS: [&str; 15] = [
+    "events", "why", "wait", "run", "sync", "plan", "validate", "get", "describe", "logs",
+    "status", "approve", "schema", "down", "version",
 ];
 
 // What is typed.

@@ -18,7 +18,8 @@ pub struct Named {
 #[command(after_help = "Examples:\n  \
     evenkeel get\n  \
     evenkeel get web prod/db -o wide\n  \
-    evenkeel get -n prod -o json\n\n\
+    evenkeel get -n prod -o json\n  \
+    evenkeel get -w                      and each row that changes; stop with Ctrl-C\n\n\
     All namespaces are listed; a name outside `default` is shown as NAMESPACE/NAME.\n\
     Without a daemon this tells what was known last, and how the containers are now.")]
 pub struct Get {
@@ -27,6 +28,9 @@ pub struct Get {
     pub names: Vec<String>,
     #[command(flatten)]
     pub named: Named,
+    /// Go on with what changes, until Ctrl-C
+    #[arg(short, long)]
+    pub watch: bool,
     /// Of all namespaces, with a column that says which
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub all_namespaces: bool,

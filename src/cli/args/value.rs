@@ -17,6 +17,20 @@ pub enum Since {
     At(Timestamp),
 }
 
+impl Since {
+    /// The moment that is meant.
+    #[must_use]
+    pub fn moment(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(ago) => {
+                let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+                Timestamp::from_millis(now.millis().saturating_sub(ago).max(0))
+            }
+        }
+    }
+}
+
 pub(super) fn parse_worker(text: &str) -> Result<WorkerName, String> {
     Label::parse(text).map_err(|error| error.to_string())
 }

@@ -1,0 +1,261 @@
+//! `evenkeel wait`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::args::{Common, Wait, WaitFor};
+use super::pick::{named, short, unknown};
+use super::{Exit, daemon, escape, health, out};
+use crate::api::client::Client;
+use crate::api::listen::Watching;
+use crate::api::watching::Told;
+use crate::domain::name::TaskName;
+use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus, Truth};
+
+/// Waits until tasks are as is asked, or can't become so.
+pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
+    let client = Client::of(&daemon::state_dir(common)?);
+    let mut open = BTreeSet::new();
+    for name in &args.names {
+        open.insert(named(name, args.named.namespace.as_ref())?);
+    }
+    // Of one task nothing else has to be told.
+    let only = open.first().filter(|_| open.len() == 1);
+    let mut watching = client.watch(only, None).await?;
+    let deadline = Instant::now() + args.timeout;
+    let mut seen = Seen::default();
+    seen.sync(&mut watching).await?;
+    let mut failed = false;
+    for name in open.clone() {
+        if let Some(why) = seen.is_unknown(&client, &name, args.goal).await? {
+            out::say(&format!("error: {why}"));
+            open.remove(&name);
+            failed = true;
+        }
+    }
+    loop {
+        for name in open.clone() {
+            match verdict(args.goal, seen.tasks.get(&name)) {
+                Verdict::So => {
+                    out::line(&format!("{} is {}", short(&name), word(args.goal)))?;
+                }
+                Verdict::Never(why) => {
+                    let (name, goal) = (short(&name), word(args.goal));
+                    out::say(&format!("{name} can't become {goal}: {}", escape::line(&why)));
+                    failed = true;
+                }
+                Verdict::NotYet => continue,
+            }
+            open.remove(&name);
+        }
+        if open.is_empty() {
+            return Ok(if failed { Exit::Failed } else { Exit::Ok });
+        }
+        if failed {
+            // What is left can't make it good again.
+            return Ok(Exit::Failed);
+        }
+        match timeout_at(deadline, watching.next()).await {
+            Ok(told) => seen.take(told?, &mut watching).await?,
+            Err(_) => break,
+        }
+    }
+    for name in open {
+        let (goal, shown) = (word(args.goal), short(&name));
+        let how = seen.tasks.get(&name).map_or_else(String::new, how);
+        out::say(&format!("{shown} is not {goal} after {:?}{}", args.timeout, escape::line(&how)));
+    }
+    Ok(Exit::Deadline)
+}
+
+/// What was told of the tasks.
+#[derive(Default)]
+struct Seen {
+    tasks: BTreeMap<TaskName, TaskStatus>,
+}
+
+impl Seen {
+    /// Takes what is told until all tasks were.
+    async fn sync(&mut self, watching: &mut Watching) -> anyhow::Result<()> {
+        loop {
+            match watching.next().await? {
+                Told::Synced {} => return Ok(()),
+                Told::Task(status) => drop(self.tasks.insert(status.name.clone(), *status)),
+                Told::Removed(of) => drop(self.tasks.remove(&of.name)),
+                Told::Reset(_) => self.tasks.clear(),
+                Told::Happened(_) => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, told: Told, watching: &mut Watching) -> anyhow::Result<()> {
+        match told {
+            Told::Task(status) => drop(self.tasks.insert(status.name.clone(), *status)),
+            Told::Removed(of) => drop(self.tasks.remove(&of.name)),
+            // Only where changes were missed are all tasks told of anew; that of events says
+            // nothing of them.
+            Told::Reset(missed) if missed.tasks => {
+                self.tasks.clear();
+                self.sync(watching).await?;
+            }
+            Told::Reset(_) | Told::Synced {} | Told::Happened(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Why there is nothing to wait for: no such task is there, nor ever was.
+    async fn is_unknown(
+        &self,
+        client: &Client,
+        name: &TaskName,
+        goal: WaitFor,
+    ) -> anyhow::Result<Option<String>> {
+        if self.tasks.contains_key(name) {
+            return Ok(None);
+        }
+        if goal == WaitFor::Deleted && !client.events(Some(name), 1).await?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(unknown(name, &client.tasks().await?)))
+    }
+}
+
+fn word(goal: WaitFor) -> &'static str {
+    match goal {
+        WaitFor::Ready => "Ready",
+        WaitFor::Completed => "Completed",
+        WaitFor::Deleted => "Deleted",
+    }
+}
+
+/// How a task is, for who waited in vain.
+fn how(task: &TaskStatus) -> String {
+    let trouble = health::trouble(task).map(|(_, message)| message.to_owned());
+    let waits = || task.waiting_for.first().map(|it| format!("waiting for {it}"));
+    let why = trouble.or_else(waits).or_else(|| task.doing.first().cloned());
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
+    format!("; it is {}{why}", health::word(task))
+}
+
+/// Whether a task is as is asked.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    So,
+    NotYet,
+    /// It can't become so by itself, and why.
+    Never(String),
+}
+
+fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
+    let never = |why: &str| Verdict::Never(why.to_owned());
+    let task = match (goal, task) {
+        (WaitFor::Deleted, None) => return Verdict::So,
+        (WaitFor::Deleted, Some(_)) => return Verdict::NotYet,
+        (WaitFor::Ready | WaitFor::Completed, None) => return never("it was removed"),
+        (WaitFor::Ready | WaitFor::Completed, Some(task)) => task,
+    };
+    match task.phase {
+        Phase::Stopping => return never("its manifest is gone"),
+        Phase::Failed => {
+            let ready = task.condition(ConditionType::Ready);
+            return never(ready.map_or("it has failed", |it| &it.message));
+        }
+        _ => {}
+    }
+    if let Some(refusal) = &task.refused {
+        return Verdict::Never(format!(
+            "generation {} was refused: {}",
+            refusal.generation, refusal.message
+        ));
+    }
+    match (goal, task.phase, task.kind) {
+        (WaitFor::Completed, _, Kind::Service) => never("it is a service, which has no end"),
+        (WaitFor::Completed, Phase::Completed, Kind::Job) => Verdict::So,
+        (_, Phase::Suspended, _) => never("it is suspended"),
+        (WaitFor::Ready, Phase::Completed, _) => never("it is a job that has completed"),
+        (WaitFor::Ready, ..) if is_ready(task) => Verdict::So,
+        (WaitFor::Ready | WaitFor::Completed | WaitFor::Deleted, ..) => Verdict::NotYet,
+    }
+}
+
+fn is_ready(task: &TaskStatus) -> bool {
+    let is = |type_, truth| task.condition(type_).is_some_and(|it| it.status == truth);
+    // A job that runs is ready though its run is under way.
+    let is_over = task.kind == Kind::Job || is(ConditionType::Progressing, Truth::False);
+    let is_new = task.updated_replicas >= task.replicas
+        && task.serving_generation.is_none_or(|serving| serving == task.generation);
+    is(ConditionType::Ready, Truth::True) && is_over && is_new
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn task(changes: &Value) -> TaskStatus {
+        let condition = |type_: &str, status: &str| {
+            json!({
+                "type": type_, "status": status, "reason": "R", "message": "0.3 ended: Error",
+                "lastTransitionTime": "2026-01-31T09:30:00Z", "observedGeneration": 1,
+            })
+        };
+        let mut status = json!({
+            "name": "web", "uid": uuid::Uuid::nil(), "kind": "Service", "phase": "Running",
+            "generation": 2, "observedGeneration": 2, "servingGeneration": 2, "replicas": 1,
+            "readyReplicas": 1, "updatedReplicas": 1, "restarts": 0, "instances": [],
+            "conditions": [condition("Ready", "True"), condition("Progressing", "False")],
+            "source": {"file": "web.yaml", "line": 1}, "image": "i",
+            "createdAt": "2026-01-31T09:30:00Z",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            match key.as_str() {
+                "ready" => status["conditions"][0]["status"] = value.clone(),
+                "progressing" => status["conditions"][1]["status"] = value.clone(),
+                _ => status[key] = value.clone(),
+            }
+        }
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn a_wait_must_end_when_it_is_so_or_can_not_become_so() {
+        let refused = json!({
+            "generation": 2, "revision": 2, "reason": "CrashLoop", "message": "0.3 ended: Error",
+            "at": "2026-01-31T09:30:00Z",
+        });
+        let table = [
+            (json!({}), "so", "service"),
+            (json!({"ready": "False"}), "not yet", "service"),
+            (json!({"progressing": "True"}), "not yet", "service"),
+            (json!({"servingGeneration": 1}), "not yet", "service"),
+            (json!({"updatedReplicas": 0}), "not yet", "service"),
+            (json!({"refused": refused}), "generation 2 was refused: 0.3", "generation 2 was"),
+            (json!({"phase": "Failed", "ready": "False"}), "0.3 ended", "0.3 ended"),
+            (json!({"phase": "Suspended"}), "suspended", "service"),
+            (json!({"phase": "Stopping"}), "manifest is gone", "manifest is gone"),
+            (json!({"kind": "Job", "phase": "Completed"}), "has completed", "so"),
+            (
+                json!({"kind": "Job", "phase": "Progressing", "progressing": "True"}),
+                "so",
+                "not yet",
+            ),
+            (json!({"kind": "Job", "phase": "Suspended"}), "suspended", "suspended"),
+        ];
+        for (changes, ready, completed) in table {
+            let task = task(&changes);
+            for (goal, wanted) in [(WaitFor::Ready, ready), (WaitFor::Completed, completed)] {
+                let is = match verdict(goal, Some(&task)) {
+                    Verdict::So => "so".to_owned(),
+                    Verdict::NotYet => "not yet".to_owned(),
+                    Verdict::Never(why) => why,
+                };
+                assert!(is.contains(wanted), "{goal:?} of {changes}: {is}");
+            }
+            assert_eq!(verdict(WaitFor::Deleted, Some(&task)), Verdict::NotYet);
+        }
+        assert_eq!(verdict(WaitFor::Deleted, None), Verdict::So);
+        assert!(matches!(verdict(WaitFor::Ready, None), Verdict::Never(_)));
+    }
+}

@@ -1,0 +1,145 @@
+//! What tells of what happens, beside a daemon that has no engine: it accepts, and waits.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use super::{Ran, Shell, WEB};
+
+/// A program that runs until it is dropped.
+struct Running(Child);
+
+impl Running {
+    fn of(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn lines(&mut self) -> BufReader<ChildStdout> {
+        BufReader::new(self.0.stdout.take().unwrap())
+    }
+
+    /// As `SIGTERM`.
+    fn end(&mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+    }
+
+    /// Its exit code and what it said to people.
+    fn ended(&mut self) -> (Option<i32>, String) {
+        let mut said = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        (self.0.wait().unwrap().code(), said)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+/// A daemon that has accepted `web`.
+fn daemon(shell: &Shell) -> Running {
+    shell.write("tasks/web.yaml", WEB);
+    let mut daemon = Running::of(shell.command(&["run", "tasks", "--log", "off"]));
+    let mut said = String::new();
+    // It listens before it says so.
+    BufReader::new(daemon.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert!(said.contains("keeps this host"), "{said}");
+    let mut watch = Running::of(shell.command(&["get", "-w", "-o", "name"]));
+    assert_eq!(next(&mut watch.lines()), "web");
+    daemon
+}
+
+fn next(lines: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn a_wait_must_say_how_it_ended() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let wait = |args: &[&str]| shell.run(&[&["wait"], args].concat());
+    let ran = wait(&["web", "--for", "Ready", "--timeout", "0"]).exits(3);
+    assert!(ran.stderr.contains("web is not Ready after 0ns; it is"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
+    let ran = wait(&["web", "--for=completed"]).exits(1);
+    assert!(ran.stderr.contains("web can't become Completed: it is a service"), "{}", ran.stderr);
+    for goal in ["--for=Ready", "--for=Deleted"] {
+        let ran = wait(&["wbe", goal]).exits(1);
+        assert!(ran.stderr.contains("no task `wbe`; did you mean `web`?"), "{}", ran.stderr);
+    }
+    wait(&["web", "--for=Happy"]).exits(64);
+    wait(&["web"]).exits(64);
+}
+
+#[test]
+fn who_follows_must_be_told_that_the_daemon_has_ended() {
+    let shell = Shell::new();
+    let mut daemon = daemon(&shell);
+    let mut all = [
+        Running::of(shell.command(&["events", "web", "-f", "-o", "json"])),
+        Running::of(shell.command(&["get", "-w"])),
+        Running::of(shell.command(&["wait", "web", "--for=Ready"])),
+    ];
+    let (mut events, mut rows) = (all[0].lines(), all[1].lines());
+    let event: serde_json::Value = serde_json::from_str(&next(&mut events)).unwrap();
+    assert_eq!(event["reason"], "Accepted");
+    assert!(next(&mut rows).starts_with("NAME           READY   STATUS"));
+    assert!(next(&mut rows).starts_with("web            0/1     "));
+    // A change of the file is an event and a row.
+    shell.write("tasks/web.yaml", &WEB.replace("1.27", "1.28"));
+    loop {
+        let event: serde_json::Value = serde_json::from_str(&next(&mut events)).unwrap();
+        if event["message"] == "generation 2 accepted from web.yaml:1" {
+            break;
+        }
+    }
+    while !next(&mut rows).ends_with("nginx:1.28") {}
+    daemon.end();
+    for running in &mut all {
+        let (code, said) = running.ended();
+        assert_eq!((code, &*said), (Some(4), "error: the daemon has ended\n"));
+    }
+    let ran = shell.run(&["wait", "web", "--for=Ready"]).exits(4);
+    assert!(ran.stderr.contains("no evenkeel daemon is running"), "{}", ran.stderr);
+    shell.run(&["get", "-w"]).exits(4);
+    shell.run(&["events", "-f"]).exits(4);
+    // What happened is told without it.
+    let ran = shell.run(&["events", "web"]).exits(0);
+    assert!(ran.stdout.contains("generation 2 accepted from web.yaml:1"), "{}", ran.stdout);
+    let ran = shell.run(&["why", "web"]).exits(0);
+    assert!(ran.stdout.contains("ago  Accepted: generation 2 accepted"), "{}", ran.stdout);
+}
+
+#[test]
+fn why_must_name_the_wait_and_who_is_asked_for_in_vain() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let ran = shell.run(&["why", "web"]).exits(0);
+    assert!(ran.stdout.contains("\n  waits for the engine can't be asked: "), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Accepted: accepted from web.yaml:1"), "{}", ran.stdout);
+    let ran = shell.run(&["why", "wbe"]).exits(1);
+    assert!(ran.stderr.contains("did you mean `web`?"), "{}", ran.stderr);
+    let ran = shell.run(&["why", "web", "--slot", "3"]).exits(1);
+    assert!(ran.stderr.contains("web has no slot 3; it has 1"), "{}", ran.stderr);
+    let ran = shell.run(&["events", "wbe"]).exits(1);
+    assert!(ran.stderr.contains("did you mean `web`?"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_reader_that_leaves_must_end_who_follows() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let mut follow = Running::of(shell.command(&["events", "-f"]));
+    let mut lines = follow.lines();
+    assert!(next(&mut lines).starts_with("AGE "));
+    drop(lines);
+    shell.write("tasks/web.yaml", &WEB.replace("1.27", "1.28"));
+    let (code, said) = follow.ended();
+    assert_eq!((code, &*said), (Some(0), ""));
+    let ran: Ran = shell.run(&["events", "--since", "1h", "-o", "wide"]).exits(0);
+    assert!(ran.stdout.starts_with("NUMBER "), "{}", ran.stdout);
+}
