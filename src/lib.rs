@@ -54,7 +54,7 @@
 //!    the record; [`domain::desired`] says what a file that is broken, gone or unreadable means;
 //!    [`domain::status`] is what people see.
 //! 2. [`manifest`]: text to tasks or diagnostics, each with its place and what to write instead.
-//! 3. [`metrics`]: plain counters, handed in.
+//! 3. [`metrics`]: plain counters, handed in; [`patience`]: what may hang, waited for only so long.
 //! 4. [`queue`]: whose turn it is.
 //! 5. [`watch`]: a directory to a snapshot.
 //! 6. [`db`]: the current-state DB.
@@ -64,8 +64,8 @@
 //! 10. [`http`], [`api`]: asking a worker that runs.
 //! 11. [`cli`]: one file for each command.
 //!
-//! Architecture invariant: use goes one way, `domain` ← `manifest` ← `metrics` ← `http` ← {`queue`,
-//! `watch`, `db`, `runtime`, `files`} ← `worker` ← `api` ← `cli` ← `main`, and those in braces
+//! Architecture invariant: use goes one way, `domain` ← `manifest` ← {`metrics`, `patience`} ← `http` ←
+//! {`queue`, `watch`, `db`, `runtime`, `files`} ← `worker` ← `api` ← `cli` ← `main`, and those in braces
 //! never use one another. A test reads the sources and fails on an arrow the other way.
 //!
 //! Architecture invariant: `domain` and `manifest` are pure. They are not `async` and have no clock,
@@ -121,6 +121,7 @@ pub mod files;
 pub mod http;
 pub mod manifest;
 pub mod metrics;
+pub mod patience;
 pub mod queue;
 pub mod runtime;
 pub mod watch;

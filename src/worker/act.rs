@@ -41,12 +41,13 @@ impl<R: Runtime> Worker<R> {
         debug!(task = %name, %planned, "step");
         self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
         let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
+        let patience = self.patience.clone();
         let (task, places) = (name.clone(), Arc::clone(&self.step_places));
         // A stop mostly waits: it takes no place.
         let waits = matches!(call, Call::Stop(..));
         self.jobs.spawn(async move {
             let _place = if waits { None } else { places.acquire().await.ok() };
-            let done: Done = perform(runtime, setting, call).await;
+            let done: Done = perform(runtime, setting, patience, call).await;
             Finished::Step { task, seat, container, done }
         });
     }

@@ -61,6 +61,7 @@ use crate::domain::source::Snapshot;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::{Mono, Now};
 use crate::domain::world::Engine;
+use crate::patience::Patience;
 use crate::queue::Queue;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime};
 use command::{Command, Overview};
@@ -78,6 +79,10 @@ const STEPS_AT_ONCE: usize = 8;
 
 /// How many containers are looked at at once: each takes a connection of its own.
 const INSPECTS_AT_ONCE: usize = 16;
+
+/// How long the host paths of a container may take to be looked at, and of how many containers
+/// they are at once: more threads than that never hang.
+const HOST_PATHS: (Duration, usize) = (Duration::from_secs(10), 64);
 
 /// How many pulls run at once.
 const PULLS_AT_ONCE: usize = 4;
@@ -197,6 +202,8 @@ pub struct Worker<R: Runtime> {
     inspect_places: Arc<Semaphore>,
     step_places: Arc<Semaphore>,
     pull_places: Arc<Semaphore>,
+    /// Looks at host paths before a container is made.
+    patience: Patience,
     db_trouble: Option<String>,
     /// Tasks whose last look could not be written down.
     unwritten: BTreeSet<TaskName>,

@@ -18,6 +18,7 @@ use crate::domain::record::Record;
 use crate::domain::source::Snapshot;
 use crate::domain::world::Engine;
 use crate::metrics::QueueMetrics;
+use crate::patience::Patience;
 use crate::queue::{Queue, RetryPolicy};
 use crate::runtime::Runtime;
 
@@ -127,6 +128,7 @@ impl<R: Runtime> Worker<R> {
             restart_turns: BTreeMap::new(),
             step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),
             pull_places: Arc::new(Semaphore::new(super::PULLS_AT_ONCE)),
+            patience: Patience::new(super::HOST_PATHS.0, super::HOST_PATHS.1),
             db_trouble: None,
             unwritten: BTreeSet::new(),
             goal,

@@ -15,8 +15,9 @@ use crate::domain::outcome::{Outcome, Rejection};
 use crate::domain::policy::Policy;
 use crate::domain::settle::Report;
 use crate::domain::subnet::Subnet;
-use crate::domain::template::Resources;
+use crate::domain::template::{MountSource, Resources};
 use crate::files;
+use crate::patience::Patience;
 use crate::runtime::{LogQuery, Runtime};
 
 /// How long the last words of a failed container are read at most.
@@ -77,7 +78,12 @@ pub struct Setting {
 }
 
 /// Does one call.
-pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: Call) -> Done {
+pub async fn perform<R: Runtime>(
+    runtime: Arc<R>,
+    setting: Arc<Setting>,
+    patience: Patience,
+    call: Call,
+) -> Done {
     let mut log = None;
     let mut resource = None;
     let report = match call {
@@ -93,7 +99,7 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
             resource = Some(name);
             Report::Other("make-volume", made)
         }
-        Call::Create(spec) => Report::Created(create(&*runtime, &setting, *spec).await),
+        Call::Create(spec) => Report::Created(create(&*runtime, &setting, &patience, *spec).await),
         Call::Refuse(rejection) => Report::Created(Outcome::Rejected(rejection)),
         Call::Start(id) => Report::Started(runtime.start(&id).await),
         Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
@@ -117,20 +123,27 @@ pub async fn perform<R: Runtime>(runtime: Arc<R>, setting: Arc<Setting>, call: C
 async fn create<R: Runtime>(
     runtime: &R,
     setting: &Arc<Setting>,
+    patience: &Patience,
     mut spec: ContainerSpec,
 ) -> Outcome<ContainerId> {
-    let setting = Arc::clone(setting);
-    let mut template = spec.template.clone();
-    // Looking at a path can take for ever where a disk is away: not on a thread that others need.
-    let prepared = tokio::task::spawn_blocking(move || {
+    let paths = spec.template.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::HostPath { path, .. } => Some(path.as_str()),
+        MountSource::Volume(_) | MountSource::EngineVolume(_) | MountSource::Tmpfs { .. } => None,
+    });
+    let paths: Vec<&str> = paths.collect();
+    if paths.is_empty() {
+        return runtime.create(&spec).await;
+    }
+    let paths = paths.join(", ");
+    let (setting, mut template) = (Arc::clone(setting), spec.template.clone());
+    let prepare = move || {
         let prepared = files::prepare(&mut template, &setting.maker.source, &setting.policy);
         prepared.map(|()| template)
-    });
-    match tokio::time::timeout(Duration::from_secs(10), prepared).await {
-        Ok(Ok(Ok(template))) => spec.template = template,
-        Ok(Ok(Err(rejection))) => return Outcome::Rejected(rejection),
-        Ok(Err(panicked)) => return Outcome::Unknown(panicked.to_string()),
-        Err(_) => return Outcome::Unknown("a host path does not answer".to_owned()),
+    };
+    match patience.run(&paths, prepare).await {
+        Ok(Ok(template)) => spec.template = template,
+        Ok(Err(rejection)) => return Outcome::Rejected(rejection),
+        Err(error) => return Outcome::Unknown(format!("host path {paths}: {error}")),
     }
     runtime.create(&spec).await
 }

@@ -17,7 +17,7 @@ const LINES: usize = 400;
 const LAYERS: [&[&str]; 9] = [
     &["domain"],
     &["manifest"],
-    &["metrics"],
+    &["metrics", "patience"],
     &["http"],
     &["queue", "watch", "db", "runtime", "files", "probe", "host"],
     &["worker"],
