@@ -4,30 +4,50 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 
 use crate::domain::template::ImageRef;
+use crate::patience::Patience;
 
 /// Docker Hub's name in `config.json`.
 const HUB: &str = "https://index.docker.io/v1/";
 
-/// The login for the image's registry; `None`: there is none.
-///
-/// # Errors
-/// In a sentence, without the login itself: the configuration can't be read, or its helper failed.
-pub(super) async fn of(
-    docker_config: Option<&Path>,
-    image: &ImageRef,
-) -> Result<Option<DockerCredentials>, String> {
-    let Some(directory) = docker_config else { return Ok(None) };
-    let path = directory.join("config.json");
-    let server = registry(image.as_str()).to_owned();
-    // A helper is a program that is waited for.
-    let read = move || read(&path, &server);
-    tokio::task::spawn_blocking(read).await.map_err(|error| error.to_string())?
+/// How long a helper may take, and for how many registries one is asked at once.
+const HELPERS: (Duration, usize) = (Duration::from_secs(30), 32);
+
+/// Where logins are read.
+#[derive(Debug)]
+pub(super) struct Logins {
+    /// The directory of `config.json`; `None`: there are none.
+    config: Option<PathBuf>,
+    /// A helper is a program of somebody else's, and may ask a person who is not there.
+    patience: Patience,
+}
+
+impl Logins {
+    pub(super) fn new(config: Option<PathBuf>) -> Self {
+        Self { config, patience: Patience::new(HELPERS.0, HELPERS.1) }
+    }
+
+    /// The login for the image's registry; `None`: there is none.
+    ///
+    /// # Errors
+    /// In a sentence, without the login itself: the configuration can't be read, or its helper
+    /// failed or does not end.
+    pub(super) async fn of(&self, image: &ImageRef) -> Result<Option<DockerCredentials>, String> {
+        let Some(directory) = &self.config else { return Ok(None) };
+        let path = directory.join("config.json");
+        let server = registry(image.as_str()).to_owned();
+        let subject = server.clone();
+        match self.patience.run(&subject, move || read(&path, &server)).await {
+            Ok(login) => login,
+            Err(error) => Err(format!("the credential helper for {subject} does not end: {error}")),
+        }
+    }
 }
 
 fn read(path: &Path, server: &str) -> Result<Option<DockerCredentials>, String> {
@@ -86,6 +106,23 @@ mod tests {
         ] {
             assert_eq!(registry(image), server, "{image}");
         }
+    }
+
+    /// The helper's program is there by a configuration that is a pipe nobody writes to.
+    #[tokio::test]
+    async fn a_helper_that_hangs_must_be_waited_for_only_so_long() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.json");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let patience = Patience::new(Duration::from_millis(1), 1);
+        let logins = Logins { config: Some(directory.path().to_owned()), patience };
+        for _ in 0..100 {
+            let said = logins.of(&ImageRef::checked("host:5000/web:1")).await.err().unwrap();
+            assert!(said.contains("helper for host:5000 does not end"), "{said}");
+        }
+        // Whoever hangs there goes on, so that the test can end.
+        let _nobody = std::fs::File::options().read(true).write(true).open(&path).unwrap();
     }
 
     #[test]

@@ -19,7 +19,6 @@ mod steps;
 mod transport;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
@@ -29,6 +28,7 @@ use tokio::sync::Mutex;
 pub use connect::{ConnectError, ConnectOptions};
 
 use self::connect::Address;
+use self::login::Logins;
 use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
@@ -46,7 +46,7 @@ const BOLLARD_DEADLINE_SECONDS: u64 = 366 * 24 * 60 * 60;
 pub struct Docker {
     address: Address,
     engine: bollard::Docker,
-    logins: Option<PathBuf>,
+    logins: Logins,
     /// Held while a network is made: two at once would find the same subnet free.
     networks: Mutex<()>,
 }
@@ -71,7 +71,12 @@ impl Docker {
             address: options.host.clone().unwrap_or_default(),
             message: error.to_string(),
         })?;
-        Ok(Self { address, engine, logins: options.docker_config, networks: Mutex::new(()) })
+        Ok(Self {
+            address,
+            engine,
+            logins: Logins::new(options.docker_config),
+            networks: Mutex::new(()),
+        })
     }
 }
 
@@ -97,7 +102,7 @@ impl Runtime for Docker {
     }
 
     async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
-        pull::pull(&self.address, &self.engine, self.logins.as_deref(), image, policy).await
+        pull::pull(&self.address, &self.engine, &self.logins, image, policy).await
     }
 
     async fn make_network(

@@ -3,7 +3,6 @@
 //! An engine can end a pull without an error and without the image, so the image is looked at
 //! afterwards, and a pull counts only if the engine said that it is up to date.
 
-use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker as Engine;
@@ -14,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::ask::get;
 use super::classify::Failure;
 use super::connect::Address;
-use super::login;
+use super::login::Logins;
 use super::observe::text;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
 use crate::domain::template::{ImageRef, PullPolicy};
@@ -28,7 +27,7 @@ const PULL_DEADLINE: Duration = Duration::from_secs(60 * 60);
 pub(super) async fn pull(
     address: &Address,
     engine: &Engine,
-    docker_config: Option<&Path>,
+    logins: &Logins,
     image: &ImageRef,
     policy: PullPolicy,
 ) -> Outcome<String> {
@@ -39,7 +38,7 @@ pub(super) async fn pull(
             found => return found,
         }
     }
-    match fetch(engine, docker_config, image).await {
+    match fetch(engine, logins, image).await {
         Outcome::Done(()) => find(address, image).await,
         Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
         Outcome::Unknown(message) => Outcome::Unknown(message),
@@ -59,8 +58,8 @@ async fn find(address: &Address, image: &ImageRef) -> Outcome<String> {
     }
 }
 
-async fn fetch(engine: &Engine, docker_config: Option<&Path>, image: &ImageRef) -> Outcome {
-    let login = match login::of(docker_config, image).await {
+async fn fetch(engine: &Engine, logins: &Logins, image: &ImageRef) -> Outcome {
+    let login = match logins.of(image).await {
         Ok(login) => login,
         Err(message) => return rejected(Cause::PullFailed, message),
     };
