@@ -11,8 +11,10 @@ use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::instance::{ContainerId, EndReason, Instance};
 use crate::domain::name::TaskName;
+use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::plan::{Planned, Pull, Step};
 use crate::domain::record::Record;
+use crate::domain::template::PullPolicy;
 use crate::runtime::Runtime;
 
 impl<R: Runtime> Worker<R> {
@@ -24,6 +26,14 @@ impl<R: Runtime> Worker<R> {
             let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
             let (image, policy) = (pull.image.clone(), pull.policy);
             jobs.spawn(async move {
+                // What is there needs no place among those that fetch.
+                if policy != PullPolicy::Always {
+                    let may_fetch = policy == PullPolicy::IfNotPresent;
+                    match runtime.pull(&image, PullPolicy::Never).await {
+                        Outcome::Rejected(it) if may_fetch && it.cause == Cause::ImageMissing => {}
+                        found => return Finished::Pulled(image, policy, found),
+                    }
+                }
                 let _place = places.acquire().await;
                 let outcome = runtime.pull(&image, policy).await;
                 Finished::Pulled(image, policy, outcome)

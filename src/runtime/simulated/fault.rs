@@ -14,6 +14,8 @@ pub enum Operation {
     Inspect,
     ListResources,
     Logs,
+    /// A pull that only looks.
+    LookForImage,
     Pull,
     MakeNetwork,
     RemoveNetwork,
@@ -32,14 +34,27 @@ impl Operation {
     /// Whether it changes something: a step.
     #[must_use]
     pub fn is_step(self) -> bool {
-        !matches!(self, Self::Info | Self::List | Self::Inspect | Self::ListResources | Self::Logs)
+        !matches!(
+            self,
+            Self::Info
+                | Self::List
+                | Self::Inspect
+                | Self::ListResources
+                | Self::Logs
+                | Self::LookForImage
+        )
     }
 
     /// How long the adapter to Docker Engine waits for an answer to such a call; a stop has its
     /// grace besides.
     pub(super) fn deadline(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Info | Self::List | Self::Inspect | Self::ListResources | Self::Logs => 10,
+            Self::Info
+            | Self::List
+            | Self::Inspect
+            | Self::ListResources
+            | Self::Logs
+            | Self::LookForImage => 10,
             Self::Create | Self::Remove => 60,
             Self::Start => 90,
             Self::Pull => 120,

@@ -242,6 +242,12 @@ impl Runtime for Simulated {
 
     async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
         let image = image.clone();
+        if policy == PullPolicy::Never {
+            return match self.admit(Operation::LookForImage).await {
+                Ok(_) => self.look(|world, _| world.pull(&image, policy)),
+                Err(unreachable) => Outcome::Unknown(unreachable.0),
+            };
+        }
         self.step(Operation::Pull, move |world, _| world.pull(&image, policy)).await
     }
 

@@ -313,12 +313,30 @@ async fn a_deletion_while_a_create_is_in_doubt_must_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_there_must_not_wait_for_pulls() {
+    let mut host = Host::new();
+    host.engine.set_latency(Operation::Pull, secs(900));
+    for number in 0..8 {
+        host.engine.publish_image(&format!("far:{number}"));
+        let manifest = task(&format!("far{number}"), &format!("  image: far:{number}"));
+        host.write(&format!("far{number}.yaml"), &manifest);
+    }
+    host.start().await;
+    sleep(secs(10)).await;
+    host.write("web.yaml", &task("web", ""));
+    let runs = async |host: &Host| host.live_names() == ["web.0.1"];
+    host.until("it runs", secs(5), runs).await;
+    host.until("all run", secs(2000), async |host| host.live().len() == 9).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pull_that_takes_long_must_be_waited_for_whatever_may_run_beside_what() {
     for more in ["", "  mounts: [{path: /data, volume: data}]"] {
         let mut host = Host::with(&[("web.yaml", task("web", more))]).await;
         let before = host.live();
+        host.engine.publish_image("far:2");
         host.engine.set_latency(Operation::Pull, secs(900));
-        host.write("web.yaml", &task("web", &format!("  image: app:2\n{more}")));
+        host.write("web.yaml", &task("web", &format!("  image: far:2\n{more}")));
         sleep(secs(890)).await;
         assert_eq!(host.live(), before);
         assert!(host.status("web").await.refused.is_none());
