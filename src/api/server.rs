@@ -187,7 +187,7 @@ async fn description(_sources: Sources, (): ()) -> Result<Document, Refused> {
 
 async fn worker(sources: Sources, (): ()) -> Result<Json<Overview>, Refused> {
     let overview = sources.ask(Command::Overview).await?;
-    let watch_degraded = sources.health.borrow().degraded.clone();
+    let watch_degraded = sources.health.borrow().trouble();
     Ok(Json(Overview { watch_degraded, ..overview }))
 }
 

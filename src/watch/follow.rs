@@ -22,6 +22,9 @@ use super::tree::{Id, Tree};
 use super::{Options, WatchHealth};
 use crate::domain::source::{FileState, Snapshot};
 
+/// A look that takes that long, and twice as long as the last one, does not answer.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// Looking at everything takes at most one part in so many of the time.
 const SHARE: u32 = 20;
 
@@ -194,11 +197,14 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         let end = Instant::now();
         self.earliest_whole = end + end.duration_since(begun) * (SHARE - 1);
         self.next_whole = (self.earliest_whole.max(end + self.rescan()), Trust::Found);
+        let due = self.next_whole.0.duration_since(end);
         let (reads, parsed) = (self.scanner.reads, self.scanner.parsed);
         self.health.send_modify(|health| {
             health.degraded = degraded;
             health.listings += 1;
             (health.reads, health.parsed) = (reads, parsed);
+            health.last_look = Some(end);
+            health.look_within = due + SILENCE.max(2 * end.duration_since(begun));
             if found.is_ok() {
                 health.last_full_read = Some(end);
             }

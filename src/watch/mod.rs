@@ -44,6 +44,8 @@ pub struct Options {
     pub write_timeout: Duration,
     /// How often it is checked which directory the root is.
     pub root_check: Duration,
+    /// How long a disk may take to answer before it is left behind, once the watch is to stop.
+    pub stop_within: Duration,
     /// Lock the directory that is read, whichever it is by then: one that another process has locked
     /// is not read.
     pub lock: bool,
@@ -67,6 +69,7 @@ impl Options {
             settle: Duration::from_secs(2),
             write_timeout: Duration::from_secs(30),
             root_check: Duration::from_secs(1),
+            stop_within: Duration::from_secs(5),
             lock: false,
             events: true,
             max_file_bytes: 1024 * 1024,
@@ -98,14 +101,33 @@ pub struct WatchHealth {
     /// Why changes are only found by reading everything again (`WatchDegraded`); tried again with
     /// each time that is done.
     pub degraded: Option<String>,
-    /// When everything was read last. If that is long ago, the watching has stopped.
+    /// When everything was read last.
     pub last_full_read: Option<Instant>,
+    /// When that was last tried, and came to an end.
+    pub last_look: Option<Instant>,
+    /// How long after that the next one ends at the latest, unless the disk does not answer.
+    pub look_within: Duration,
     /// How often everything was listed.
     pub listings: u64,
     /// How often a file was read.
     pub reads: u64,
     /// How often what was read was new, and parsed.
     pub parsed: u64,
+}
+
+impl WatchHealth {
+    /// Why changes are found late, or not at all; `None`: they are not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let silent = self.last_look.map(|at| at.elapsed());
+        match silent.filter(|silent| *silent > self.look_within) {
+            Some(silent) => {
+                let seconds = silent.as_secs();
+                Some(format!("the directory does not answer; it last did {seconds} s ago"))
+            }
+            None => self.degraded.clone(),
+        }
+    }
 }
 
 /// The watching ended by itself.
@@ -122,7 +144,7 @@ pub fn read_once(options: &Options, read: impl Fn(&str, &[u8]) -> FileState) -> 
 }
 
 /// Keeps `out` up to date with the source, until `stop`. Everything it started has ended when this
-/// returns; if it is dropped, that ends soon.
+/// returns, but what a disk that does not answer holds; if it is dropped, that ends soon.
 ///
 /// It also says so where nothing changed but where links may lead: they are in no file.
 ///
@@ -141,6 +163,7 @@ pub async fn watch(
     let options = options.absolute();
     let hints = Arc::new(Hints::default());
     let stopper = StopOnDrop(Arc::clone(&hints));
+    let stop_within = options.stop_within;
     let scanner = options.scanner(read);
     let publisher = Publisher::new(out);
     let mut thread = tokio::task::spawn_blocking(move || {
@@ -150,7 +173,13 @@ pub async fn watch(
         () = stop.cancelled() => drop(stopper),
         ended = &mut thread => return Ok(ended?),
     }
-    Ok(thread.await?)
+    match tokio::time::timeout(stop_within, thread).await {
+        Ok(ended) => Ok(ended?),
+        Err(_) => {
+            tracing::warn!("the directory does not answer: its reading is left behind");
+            Ok(())
+        }
+    }
 }
 
 /// The thread can't be left behind: it would watch for ever.

@@ -156,3 +156,43 @@ async fn a_file_that_can_be_read_again_must_be_shown_again() {
     watching.until(&["a.yaml: one"]).await;
     watching.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_does_not_answer_must_not_keep_the_watch_from_ending() {
+    let home = TempDir::new().unwrap();
+    fs::write(home.path().join("a.yaml"), "one").unwrap();
+    let (release, hangs) = std::sync::mpsc::channel::<()>();
+    let (starts, started) = std::sync::mpsc::channel::<()>();
+    let read = reader(&Parsed::default());
+    let hang = move |file: &str, content: &[u8]| {
+        let _nobody_counts = starts.send(());
+        let _released = hangs.recv();
+        read(file, content)
+    };
+    let mut options = Options::new(home.path());
+    (options.settle, options.stop_within) = (Duration::ZERO, Duration::from_millis(1));
+    let (out, _snapshots) = channel(Arc::new(Snapshot::Unavailable { message: String::new() }));
+    let (health_out, _health) = channel(WatchHealth::default());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(watch(options, hang, out, health_out, stop.clone()));
+    tokio::task::spawn_blocking(move || started.recv()).await.unwrap().unwrap();
+    stop.cancel();
+    tokio::time::timeout(PATIENCE, running).await.unwrap().unwrap().unwrap();
+    drop(release);
+}
+
+#[test]
+fn a_look_that_is_long_over_its_time_must_be_told() {
+    let minutes = |count: u64| Some(std::time::Instant::now() - Duration::from_secs(60 * count));
+    let health = |last_look| WatchHealth {
+        last_look,
+        look_within: Duration::from_secs(90),
+        degraded: Some("no events".into()),
+        ..WatchHealth::default()
+    };
+    for (last_look, said) in [(None, "no events"), (minutes(1), "no events"), (minutes(2), "120 s")]
+    {
+        let told = health(last_look).trouble().unwrap();
+        assert!(told.contains(said), "{told}");
+    }
+}
