@@ -5,6 +5,7 @@
 //! looked at, from which the listener takes when it likes.
 #![expect(clippy::disallowed_methods, reason = "the reader's task ends when its stream is dropped")]
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http_body_util::BodyExt;
 use hyper::Method;
-use hyper::body::Incoming;
+use hyper::body::{Body, Bytes};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{READ_DEADLINE, encode, open, within};
@@ -29,6 +30,9 @@ use crate::runtime::inbox::Inbox;
 const LINE_MAX: usize = 1024 * 1024;
 const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// A stream that says nothing for so long is begun anew, with a look at everything: nothing tells
+/// one that has stalled from an engine where nothing happens.
+const SILENCE: Duration = Duration::from_secs(10 * 60);
 /// A stream that lived as long is forgiven its end.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -71,7 +75,7 @@ async fn read_for_ever(address: Address, worker: WorkerName, inbox: Arc<Inbox>) 
                 let begun = Instant::now();
                 inbox.put(EngineEvent::Relist);
                 let end = read(response.into_body(), &worker, &inbox).await;
-                tracing::info!("the engine's events ended: {end}");
+                tracing::debug!("the engine's events ended: {end}");
                 if begun.elapsed() >= SETTLED {
                     backoff = BACKOFF_FIRST;
                 }
@@ -84,9 +88,18 @@ async fn read_for_ever(address: Address, worker: WorkerName, inbox: Arc<Inbox>) 
 }
 
 /// Reads events until the stream ends, and tells why it did.
-async fn read(mut body: Incoming, worker: &WorkerName, inbox: &Inbox) -> String {
+async fn read<B>(mut body: B, worker: &WorkerName, inbox: &Inbox) -> String
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Display,
+{
     let mut lines = Lines::default();
-    while let Some(frame) = body.frame().await {
+    loop {
+        let frame = match timeout(SILENCE, body.frame()).await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return "the engine closed the connection".to_owned(),
+            Err(_) => return format!("nothing was heard for {} s", SILENCE.as_secs()),
+        };
         let bytes = match frame {
             Ok(frame) => frame.into_data().unwrap_or_default(),
             Err(error) => return error.to_string(),
@@ -102,7 +115,6 @@ async fn read(mut body: Incoming, worker: &WorkerName, inbox: &Inbox) -> String 
             Err(why) => return why,
         }
     }
-    "the engine closed the connection".to_owned()
 }
 
 /// Cuts a stream of bytes into JSON values, one a line.
@@ -158,6 +170,11 @@ fn meaning(event: &Value, worker: &WorkerName) -> Option<EngineEvent> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http_body_util::StreamBody;
+    use hyper::body::Frame;
+
     use super::*;
 
     fn id(digit: &str) -> ContainerId {
@@ -194,6 +211,19 @@ mod tests {
         assert_eq!(meaning(&volume("evenkeel.v.prod.data"), &worker()), None);
         assert_eq!(meaning(&json!({ "Type": "volume", "Action": "create" }), &worker()), None);
         assert_eq!(meaning(&json!([]), &worker()), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stalls_must_end() {
+        let inbox = Inbox::default();
+        let line = json!({ "Type": "container", "Action": "die", "Actor": {
+            "ID": "a".repeat(64), "Attributes": { "evenkeel.worker": "w" } } });
+        let line = Frame::data(Bytes::from(format!("{line}\n")));
+        let first = stream::iter([Ok::<_, Infallible>(line)]);
+        let stalled = StreamBody::new(first.chain(stream::pending()));
+        let end = read(stalled, &worker(), &inbox).await;
+        assert_eq!(end, "nothing was heard for 600 s");
+        assert_eq!(inbox.take().await, EngineEvent::Container(id("a")));
     }
 
     #[test]
