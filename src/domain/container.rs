@@ -156,6 +156,16 @@ pub struct ContainerSpec {
     pub network: Option<NetworkAttachment>,
 }
 
+impl ContainerSpec {
+    /// The labels of a volume of its namespace.
+    #[must_use]
+    pub fn volume_labels(&self) -> BTreeMap<String, String> {
+        let of_all = [label::WORKER, label::SOURCE, label::NAMESPACE];
+        let labels = self.labels.iter().filter(|(key, _)| of_all.contains(&key.as_str()));
+        labels.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
 /// A container on a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkAttachment {

@@ -89,6 +89,7 @@ macro_rules! obligations {
             a_network_that_went_keeps_a_container_from_starting
             a_container_joins_a_further_network
             a_volume_is_made_once
+            a_volume_that_comes_with_its_container_is_ours
             a_volume_of_a_stranger_is_not_ours
             a_container_is_renamed_but_not_over_another
             a_paused_container_goes_on_or_is_stopped
@@ -589,6 +590,20 @@ pub async fn a_volume_is_made_once(bench: &impl Bench) {
     ended(bench, &id).await;
     done(engine.remove(&id).await);
     assert_eq!(engine.list_resources(bench.worker()).await.unwrap().volumes, [name]);
+}
+
+pub async fn a_volume_that_comes_with_its_container_is_ours(bench: &impl Bench) {
+    let engine = bench.engine();
+    let name = volume_name(bench.worker(), &namespace(), &label_of("data"));
+    let mut spec = spec(bench, Program::Ends(0), 1).await;
+    let source = MountSource::Volume(label_of("data"));
+    spec.template.mounts =
+        vec![Mount { path: "/data".into(), read_only: false, shared: false, source }];
+    spec.volumes = [(label_of("data"), name.clone())].into();
+    let id = done(engine.create(&spec).await);
+    done(engine.make_volume(&name, &ours(bench)).await);
+    assert_eq!(engine.list_resources(bench.worker()).await.unwrap().volumes, [name]);
+    done(engine.remove(&id).await);
 }
 
 pub async fn a_volume_of_a_stranger_is_not_ours(bench: &impl Bench) {

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
     ContainerCreateBody, ContainerUpdateBody, EndpointSettings, HostConfig, HostConfigLogConfig,
-    Mount as EngineMount, MountTmpfsOptions, MountType, NetworkingConfig, PortBinding, PortMap,
-    RestartPolicy, RestartPolicyNameEnum,
+    Mount as EngineMount, MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig,
+    PortBinding, PortMap, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use crate::domain::container::{ContainerSpec, NetworkAttachment};
@@ -160,7 +160,13 @@ fn engine_mount(mount: &Mount, spec: &ContainerSpec) -> Result<EngineMount, Stri
         }
         _ => None,
     };
+    // One that is gone since it was made comes back with its container: it is ours then too.
+    let volume_options = matches!(mount.source, MountSource::Volume(_)).then(|| {
+        let labels = spec.volume_labels();
+        MountVolumeOptions { labels: Some(hash_map(&labels)), ..Default::default() }
+    });
     Ok(EngineMount {
+        volume_options,
         target: Some(mount.path.clone()),
         source,
         typ: Some(typ),
@@ -313,6 +319,8 @@ mod tests {
             shared: false,
             source,
         };
+        let worker = ("evenkeel.worker".to_owned(), "w".to_owned());
+        spec.labels = [worker, ("own".to_owned(), "1".to_owned())].into();
         spec.template.mounts = vec![
             mount("/a", MountSource::Volume(data.clone())),
             mount("/b", MountSource::EngineVolume("other".into())),
@@ -348,7 +356,7 @@ mod tests {
         assert_eq!(
             host["Mounts"],
             json!([
-                { "Target": "/a", "Source": "evenkeel.w.default.data", "Type": "volume", "ReadOnly": false },
+                { "Target": "/a", "VolumeOptions": {"Labels": {"evenkeel.worker": "w"}}, "Source": "evenkeel.w.default.data", "Type": "volume", "ReadOnly": false },
                 { "Target": "/b", "Source": "other", "Type": "volume", "ReadOnly": false },
                 { "Target": "/c", "Source": "/srv", "Type": "bind", "ReadOnly": true },
                 { "Target": "/d", "Type": "tmpfs", "ReadOnly": false, "TmpfsOptions": { "SizeBytes": 5 } },

@@ -54,9 +54,9 @@ impl World {
             None if template.host_network => ["host".to_owned()].into(),
             None => BTreeSet::new(),
         };
-        // A volume that is not there is made without a word, and without labels.
+        // A volume that is not there is made without a word.
         for name in spec.volumes.values() {
-            self.volumes.entry(name.clone()).or_default();
+            self.volumes.entry(name.clone()).or_insert_with(|| spec.volume_labels());
         }
         Outcome::Done(self.add(body))
     }
