@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::leads::Answers;
+use tracing::warn;
+
 use super::steps::Done;
 use crate::domain::container::{Container, Status};
 use crate::domain::instance::{ContainerId, Seat};
@@ -54,33 +56,50 @@ pub enum Finished {
 /// All that the engine says of a worker.
 #[derive(Debug)]
 pub struct Whole {
-    /// The engine itself, where that was asked too.
+    /// The engine itself, where that was asked too and answered.
     pub info: Option<EngineInfo>,
     /// All containers with the worker's label.
     pub containers: Vec<Container>,
-    /// Networks and volumes with the worker's label, where that was asked too.
+    /// Networks and volumes with the worker's label, where that was asked too and answered.
     pub resources: Option<Resource>,
 }
 
-/// Asks for everything; `afresh`: also what changes only with the engine itself.
+/// What is asked besides the containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Besides {
+    /// The engine itself.
+    pub info: bool,
+    /// Networks and volumes.
+    pub resources: bool,
+}
+
+/// Asks for all containers, and more: without the rest one can do, it is asked for again.
 pub async fn relist<R: Runtime>(
     runtime: Arc<R>,
     worker: WorkerName,
-    afresh: bool,
+    besides: Besides,
     asked: Mono,
 ) -> Finished {
-    Finished::Relisted { asked, answer: whole(&*runtime, &worker, afresh).await }
+    Finished::Relisted { asked, answer: Box::pin(whole(&*runtime, &worker, besides)).await }
 }
 
 async fn whole<R: Runtime>(
     runtime: &R,
     worker: &WorkerName,
-    afresh: bool,
+    besides: Besides,
 ) -> Result<Whole, Unreachable> {
-    let info = if afresh { Some(runtime.info().await?) } else { None };
-    let resources = if afresh { Some(runtime.list_resources(worker).await?) } else { None };
-    let containers = runtime.list(worker).await?;
-    Ok(Whole { info, containers, resources })
+    let info = async { if besides.info { Some(runtime.info().await) } else { None } };
+    let resources =
+        async { if besides.resources { Some(runtime.list_resources(worker).await) } else { None } };
+    let (info, resources, containers) = tokio::join!(info, resources, runtime.list(worker));
+    let containers = containers?;
+    Ok(Whole { info: told(info), containers, resources: told(resources) })
+}
+
+fn told<T>(answer: Option<Result<T, Unreachable>>) -> Option<T> {
+    answer?
+        .inspect_err(|error| warn!(%error, "the engine does not say all; it is asked again"))
+        .ok()
 }
 
 /// Asks for one container. Of one that has ended it matters whether that was the engine's doing, so

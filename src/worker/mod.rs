@@ -183,6 +183,8 @@ pub struct Worker<R: Runtime> {
     networks: BTreeSet<String>,
     leaving_networks: BTreeSet<String>,
     volumes: BTreeSet<String>,
+    /// Of those two the engine has told since it can be asked.
+    resources_known: bool,
     approved_sources: BTreeSet<String>,
     /// Containers that were left running when their manifests went away: ours no longer.
     let_go: BTreeSet<ContainerId>,
@@ -299,6 +301,7 @@ impl<R: Runtime> Worker<R> {
             Goal::Down => {
                 let listed = self.sightings.listed_at.is_some();
                 let empty = self.records.is_empty() && self.networks.is_empty();
+                let listed = listed && self.resources_known;
                 (listed && empty && self.is_quiet()).then_some(Ended::Reached)
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::engine::{self, Finished, Whole};
+use super::engine::{self, Besides, Finished, Whole};
 use super::steps::Done;
 use super::{Afresh, Goal, Mail, Worker};
 use crate::domain::container::{Container, network_name};
@@ -43,10 +43,14 @@ impl<R: Runtime> Worker<R> {
         }
         self.relisting.under_way = true;
         self.relisting.wanted = None;
-        let afresh = afresh == Afresh::Everything || self.engine_info.is_none();
+        let afresh = afresh == Afresh::Everything;
+        let besides = Besides {
+            info: afresh || self.engine_info.is_none(),
+            resources: afresh || !self.resources_known,
+        };
         let worker = self.setting.maker.worker.clone();
         let asked = self.clock.now().mono;
-        self.jobs.spawn(engine::relist(Arc::clone(&self.runtime), worker, afresh, asked));
+        self.jobs.spawn(engine::relist(Arc::clone(&self.runtime), worker, besides, asked));
         self.relisting.at = asked + self.jittered(LIST_EVERY);
     }
 
@@ -239,7 +243,7 @@ impl<R: Runtime> Worker<R> {
         self.relisting.wanted = None;
         let wait = Duration::from_secs(1 << doublings).min(LONGEST_WAIT);
         self.relisting.at = self.clock.now().mono + wait;
-        self.engine_info = None;
+        (self.engine_info, self.resources_known) = (None, false);
         if self.engine.unavailable.as_ref() != Some(&error.0) {
             warn!(message = error.0, "the engine can't be asked; nothing is decided until it can");
             self.engine.unavailable = Some(error.0.clone());
@@ -264,6 +268,7 @@ impl<R: Runtime> Worker<R> {
             let ours = resources.networks.into_iter().filter(|name| name.starts_with(&prefix));
             self.networks = ours.collect();
             self.volumes = resources.volumes.into_iter().collect();
+            self.resources_known = true;
         }
         let worker = self.setting.maker.worker.clone();
         let first = self.sightings.listed_at.is_none();

@@ -101,7 +101,8 @@ impl<R: Runtime> Worker<R> {
         self.rules.tombstone = Duration::ZERO;
         let asked = self.clock.now().mono;
         let worker = self.setting.maker.worker.clone();
-        let whole = engine::relist(self.runtime.clone(), worker, true, asked);
+        let everything = engine::Besides { info: true, resources: true };
+        let whole = engine::relist(self.runtime.clone(), worker, everything, asked);
         match tokio::time::timeout(PATIENCE, whole).await {
             Ok(whole) => self.on_finished(whole),
             Err(_) => self.engine.unavailable = Some("it does not answer".to_owned()),

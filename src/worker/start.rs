@@ -113,6 +113,7 @@ impl<R: Runtime> Worker<R> {
             networks: BTreeSet::new(),
             leaving_networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
+            resources_known: false,
             approved_sources,
             let_go,
             logs_kept: BTreeSet::new(),

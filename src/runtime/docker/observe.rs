@@ -19,12 +19,17 @@ use crate::runtime::{EngineInfo, Resource, Unreachable};
 
 /// What the engine says of itself.
 pub(super) async fn info(address: &Address) -> Result<EngineInfo, Unreachable> {
+    // The engine makes this network anew at every start, and says nowhere else when that was.
+    let (info, version, bridge) = tokio::join!(
+        get(address, "/info"),
+        get(address, "/version"),
+        get(address, "/networks/bridge")
+    );
     let missing =
         |path: &str| Unreachable(format!("GET {path}: the engine knows of no such thing"));
-    let info = get(address, "/info").await?.ok_or_else(|| missing("/info"))?;
-    let version = get(address, "/version").await?.ok_or_else(|| missing("/version"))?;
-    // The engine makes this network anew at every start, and says nowhere else when that was.
-    let bridge = get(address, "/networks/bridge").await?;
+    let info = info?.ok_or_else(|| missing("/info"))?;
+    let version = version?.ok_or_else(|| missing("/version"))?;
+    let bridge = bridge?;
     Ok(EngineInfo {
         id: text(&info["ID"]),
         version: text(&version["Version"]),

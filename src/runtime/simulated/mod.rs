@@ -104,7 +104,12 @@ impl Simulated {
             std::future::pending::<()>().await;
         }
         if let Some(latency) = latency {
-            tokio::time::sleep(latency).await;
+            // What a step does late is done all the same; a question is given up.
+            let late = !operation.is_step() && latency > operation.deadline();
+            tokio::time::sleep(if late { operation.deadline() } else { latency }).await;
+            if late {
+                return Err(Unreachable(no_answer(operation)));
+            }
         }
         if !operation.is_step() {
             let answers = self.wait_for(|world| (!world.hung).then_some(()));

@@ -313,6 +313,29 @@ async fn a_deletion_while_a_create_is_in_doubt_must_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_engine_does_not_say_of_itself_must_keep_nobody_waiting() {
+    let mut host = Host::new();
+    host.engine.set_latency(Operation::Info, secs(3600));
+    host.engine.set_latency(Operation::ListResources, secs(3600));
+    host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
+    host.start().await;
+    host.until("it runs", secs(60), async |host| host.live_names() == ["db.0.1"]).await;
+    assert_eq!(host.overview().await.engine_unavailable, None);
+    // Back again, with the same questions unanswered.
+    host.engine.engine_down();
+    host.until_reason("db", ConditionType::Converged, "EngineUnavailable").await;
+    host.engine.engine_up();
+    host.settle().await;
+    host.write("db.yaml", &task("db", "  image: app:2\n  mounts: [{path: /data, volume: data}]"));
+    host.engine.set_latency(Operation::Info, secs(0));
+    host.engine.set_latency(Operation::ListResources, secs(0));
+    let tells = async |host: &Host| host.overview().await.engine.is_some();
+    host.until("it tells of itself", secs(60), tells).await;
+    host.settle().await;
+    assert_eq!(host.live_names(), ["db.0.2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_there_must_not_wait_for_pulls() {
     let mut host = Host::new();
     host.engine.set_latency(Operation::Pull, secs(900));
