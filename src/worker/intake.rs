@@ -101,8 +101,12 @@ impl<R: Runtime> Worker<R> {
     pub(super) async fn rebuild_db(&mut self) {
         let whole = self.records.values().flat_map(changes::whole).chain(self.meta()).collect();
         match self.db.rebuild(whole).await {
-            Ok(_) => warn!("the state DB was gone; it was written anew from what is known"),
-            Err(error) => warn!(%error, "the state DB is gone and can't be written anew"),
+            Ok(None) => warn!("the state DB was gone; it was written anew from what is known"),
+            Ok(Some(aside)) => warn!(
+                moved_to = %aside.path.display(), why = aside.why,
+                "the state DB could not be used; it was written anew from what is known"
+            ),
+            Err(error) => warn!(%error, "the state DB can't be written anew"),
         }
     }
 }

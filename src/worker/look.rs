@@ -369,7 +369,6 @@ fn containers(record: &Record) -> impl Iterator<Item = &ContainerId> {
     record.instances.values().filter_map(|instance| instance.container.as_ref())
 }
 
-/// The last words of an instance, as they are written down.
 /// What is told of a task that is no longer looked after.
 fn gone(record: &Record) -> Note {
     let left = containers(record).count();
@@ -380,6 +379,7 @@ fn gone(record: &Record) -> Note {
     Note::normal(None, word, message)
 }
 
+/// The last words of an instance, as they are written down.
 fn kept_log(mail: &Mail) -> Option<Change> {
     match mail {
         Mail::Log(instance, log) => Some(Change::KeepLog { instance: *instance, log: log.clone() }),
