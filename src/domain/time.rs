@@ -107,6 +107,13 @@ pub struct Now {
     pub wall: Timestamp,
 }
 
+/// A wait with a tenth more or less, by any number, so that many that begin at once don't end so.
+#[must_use]
+pub fn jittered(wait: Duration, number: u64) -> Duration {
+    let thousandth = u32::try_from(number % 201).unwrap_or(100);
+    wait * (900 + thousandth) / 1000
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ use super::scan::{Changes, Scanner};
 use super::tree::{Id, Tree};
 use super::{Options, WatchHealth};
 use crate::domain::source::{FileState, Snapshot};
+use crate::domain::time::jittered;
 
 /// A look that takes that long, and twice as long as the last one, does not answer.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -355,8 +356,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
 
     /// The time between two looks at everything, spread by a tenth either way.
     fn rescan(&self) -> Duration {
-        let spread = u32::try_from(RandomState::new().hash_one(0) % 201).unwrap_or(0);
-        self.options.rescan * (900 + spread) / 1000
+        jittered(self.options.rescan, RandomState::new().hash_one(0))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::TaskName;
 use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::settle::Report;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, jittered};
 use crate::domain::world::Seen;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime, Unreachable};
 
@@ -366,7 +366,6 @@ impl<R: Runtime> Worker<R> {
 
     /// A wait with a tenth more or less, so that many workers don't ask at once.
     fn jittered(&self, wait: Duration) -> Duration {
-        let thousandth = u32::try_from(self.jitter() % 201).unwrap_or(100);
-        wait * (900 + thousandth) / 1000
+        jittered(wait, self.jitter())
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::MountSource;
+use crate::domain::time::jittered;
 use crate::domain::world::{PortRival, Seen, World};
 
 /// How long the engine, once it answers, may take over a start that nobody waits for any more.
@@ -61,7 +62,8 @@ pub fn advance(
 fn make(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
     let seat = instance.seat;
     if instance.state == State::Pending && instance.failures > 0 {
-        let at = instance.moved_at + jittered(target.task.backoff.delay(instance.failures), world);
+        let at = instance.moved_at
+            + jittered(target.task.backoff.delay(instance.failures), world.jitter);
         if world.now.mono < at {
             plan.wait(Waiting::BackOff { seat, failures: instance.failures, at });
             return;
@@ -348,10 +350,4 @@ fn drift(
         return None;
     }
     Some((Step::Update(id(), template.resources), what))
-}
-
-/// A wait with a tenth more or less, so that many don't end at once.
-fn jittered(wait: Duration, world: &World) -> Duration {
-    let thousandth = u32::try_from(world.jitter % 201).unwrap_or(100);
-    wait * (900 + thousandth) / 1000
 }
