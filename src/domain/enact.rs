@@ -146,6 +146,8 @@ fn write_down(
                 instance.stopping.get_or_insert(planned.reason.to_string());
             }
         }
+        // What runs may need its network once more.
+        Step::MakeNetwork if is_running(record, seat) => {}
         Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now)?,
         Step::Update(_, to) => {
             let update = Update { to: *to, because: planned.reason.to_string() };
@@ -154,6 +156,10 @@ fn write_down(
         Step::Unpause(_) | Step::Rename(_) | Step::Connect(_) => {}
     }
     Ok(())
+}
+
+fn is_running(record: &Record, seat: Seat) -> bool {
+    record.instances.get(&seat).is_some_and(|instance| instance.state == State::Running)
 }
 
 /// The steps of an instance begin, or one more of them does.
@@ -197,7 +203,8 @@ fn note_of(planned: &Planned) -> Option<Note> {
         (Step::Stop(..), _) => {
             Some(Note::normal(seat, "Stopping", format!("instance {seat} is stopped: {reason}")))
         }
-        (Step::Unpause(_) | Step::Rename(_) | Step::Connect(_), _) => {
+        (Step::Unpause(_) | Step::Rename(_) | Step::Connect(_), _)
+        | (Step::MakeNetwork, Reason::Drift(_)) => {
             Some(Note::warning(seat, word, format!("{} of {seat}: {reason}", step.name())))
         }
         (Step::Update(..), _) => {

@@ -164,7 +164,8 @@ impl<R: Runtime> Worker<R> {
             }
             (
                 Report::Created(Outcome::Rejected(rejection))
-                | Report::Started(Outcome::Rejected(rejection)),
+                | Report::Started(Outcome::Rejected(rejection))
+                | Report::Other("connect", Outcome::Rejected(rejection)),
                 _,
             ) if rejection.cause == Cause::NetworkMissing => {
                 self.networks.remove(&network_name(&self.setting.maker.worker, &task.namespace));

@@ -330,7 +330,15 @@ fn drift(
     let template = &target.task.template;
     let network = network_name(world.worker, &world.record.head.name.namespace);
     if !template.host_network && !details.networks.contains(&network) {
-        return Some((Step::Connect(id()), format!("it was cut off from network {network}")));
+        let what = format!("it was cut off from network {network}");
+        if world.network {
+            return Some((Step::Connect(id()), what));
+        }
+        if let Some(other) = is_being_made(world, plan, &Step::MakeNetwork) {
+            plan.wait(Waiting::Step(other, Step::MakeNetwork.name()));
+            return None;
+        }
+        return Some((Step::MakeNetwork, what));
     }
     let differing = target::resources(world, target, instance);
     let told = |change: &FieldChange| {

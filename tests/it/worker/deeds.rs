@@ -113,6 +113,25 @@ async fn everything_removed_by_hand_must_be_made_again() {
     promises::assert_kept(&host.engine, false, "all removed");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_network_removed_from_under_a_container_must_come_back() {
+    for heard in [true, false] {
+        let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+        host.engine.lose_events(!heard);
+        let id = host.only("web");
+        host.engine.disconnect_by_hand(&id, "evenkeel.default.default");
+        host.engine.remove_network_by_hand("evenkeel.default.default");
+        let is_back = async |host: &Host| {
+            let it = host.engine.containers().into_values().find(|it| it.id == id).unwrap();
+            it.details.unwrap().networks.contains("evenkeel.default.default")
+        };
+        host.until("it is on its network", secs(120), is_back).await;
+        host.settle().await;
+        assert_eq!(host.only("web"), id);
+        promises::assert_kept(&host.engine, false, "no network");
+    }
+}
+
 /// Containers of strangers, made after one of ours.
 fn strangers(host: &Host) -> Vec<ContainerId> {
     let (name, ours) = host.ours().into_iter().next().unwrap();

@@ -139,6 +139,25 @@ fn a_container_cut_off_its_network_must_be_put_back() {
 }
 
 #[test]
+fn a_network_that_is_gone_must_be_made_before_what_was_cut_off_is_put_back() {
+    let mut task = service("web", "app:1");
+    task.replicas = 2;
+    let mut play = Play::of(&task);
+    play.run();
+    play.told();
+    for name in ["web.0.1", "web.1.1"] {
+        play.tamper(name, |it| it.details.as_mut().unwrap().networks.clear());
+    }
+    play.engine.networks.clear();
+    expect![[r#"
+        768s make-network 0.1: it was cut off from network evenkeel.default.default
+        768s connect 0.1: it was cut off from network evenkeel.default.default
+        768s connect 1.1: it was cut off from network evenkeel.default.default
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
 fn a_restart_of_the_engine_must_count_towards_no_back_off() {
     let mut play = running();
     play.engine.restart();
