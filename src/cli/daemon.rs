@@ -183,11 +183,12 @@ fn worker(
     opened: Opened,
 ) -> anyhow::Result<Worker<Docker>> {
     let Purpose { setting, rules, goal } = purpose;
-    let local_engine = common.docker_host.as_ref().is_none_or(|host| !host.starts_with("tcp"));
+    let docker = docker(common)?;
+    let local_engine = docker.is_local();
     Ok(Worker::open(Start {
         setting,
         rules,
-        runtime: Arc::new(docker(common)?),
+        runtime: Arc::new(docker),
         local_engine,
         snapshots,
         host_paths,

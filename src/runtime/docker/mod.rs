@@ -78,6 +78,12 @@ impl Docker {
             networks: Mutex::new(()),
         })
     }
+
+    /// Whether it shares this host, as far as its address tells.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        matches!(self.address, Address::Unix(_))
+    }
 }
 
 impl Runtime for Docker {
@@ -161,5 +167,24 @@ impl Runtime for Docker {
         query: &LogQuery,
     ) -> BoxStream<'static, Result<LogChunk, Unreachable>> {
         logs::logs(self.address.clone(), id.clone(), query.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_engine_behind_a_socket_shares_this_host() {
+        for (host, is_local) in [
+            (None, true),
+            (Some("unix:///run/docker.sock"), true),
+            (Some("/run/docker.sock"), true),
+            (Some("tcp://other:2375"), false),
+            (Some("http://other:2375"), false),
+        ] {
+            let options = ConnectOptions { host: host.map(str::to_owned), docker_config: None };
+            assert_eq!(Docker::connect(options).unwrap().is_local(), is_local, "{host:?}");
+        }
     }
 }
