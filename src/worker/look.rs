@@ -7,7 +7,7 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::report::tell;
-use super::{Mail, RESTART_PACE, Worker, changes};
+use super::{Goal, Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
 use crate::domain::decide::decide;
 use crate::domain::desired::Presence;
@@ -328,6 +328,7 @@ impl<R: Runtime> Worker<R> {
         self.index_claims(name, None);
         self.index_host_paths(name, None);
         let record = self.records.remove(name);
+        let is_let_go = record.as_ref().is_some_and(|it| containers(it).next().is_some());
         for id in [before, record.as_ref()].into_iter().flatten().flat_map(containers) {
             self.sightings.forget(id);
         }
@@ -338,7 +339,9 @@ impl<R: Runtime> Worker<R> {
         self.going.remove(name);
         self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
         self.desired = self.desired.forget(name);
-        self.remove_network(&name.namespace);
+        if !is_let_go || self.goal == Goal::Down {
+            self.remove_network(&name.namespace);
+        }
     }
 
     /// Writes down what came of steps that ended while the worker was stopping.

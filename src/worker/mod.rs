@@ -182,6 +182,7 @@ pub struct Worker<R: Runtime> {
     listed_empty: bool,
     networks: BTreeSet<String>,
     leaving_networks: BTreeSet<String>,
+    network_refusals: BTreeMap<String, networks::Refusal>,
     volumes: BTreeSet<String>,
     /// Of those two the engine has told since it can be asked.
     resources_known: bool,

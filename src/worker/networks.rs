@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -10,7 +11,22 @@ use super::{Goal, Worker};
 use crate::domain::container::network_name;
 use crate::domain::name::Label;
 use crate::domain::outcome::Outcome;
+use crate::domain::time::Mono;
 use crate::runtime::Runtime;
+
+/// How long a network is left alone after its removal was refused: something of somebody else's is
+/// on it. Doubled with each refusal, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// The engine did not remove a network.
+#[derive(Debug, Default)]
+pub(super) struct Refusal {
+    /// How often, one after the other.
+    count: u32,
+    /// It is not asked again before.
+    not_before: Mono,
+}
 
 impl<R: Runtime> Worker<R> {
     /// Removes the network of a namespace that has no task any more.
@@ -33,9 +49,20 @@ impl<R: Runtime> Worker<R> {
         let worker = &self.setting.maker.worker;
         let names = self.records.keys().chain(self.desired.tasks.keys());
         let namespaces: BTreeSet<&Label> = names.map(|name| &name.namespace).collect();
-        let used: BTreeSet<String> =
-            namespaces.into_iter().map(|namespace| network_name(worker, namespace)).collect();
-        for network in self.networks.difference(&used).cloned().collect::<Vec<_>>() {
+        let names = |namespaces: BTreeSet<&Label>| -> BTreeSet<String> {
+            namespaces.into_iter().map(|namespace| network_name(worker, namespace)).collect()
+        };
+        let used = names(namespaces);
+        let mut unused: BTreeSet<String> = self.networks.difference(&used).cloned().collect();
+        if !unused.is_empty() && !is_down {
+            // What was let go goes on, and its network with it.
+            let there = names(self.sightings.namespaces());
+            unused.retain(|network| !there.contains(network));
+        }
+        let now = self.clock.now().mono;
+        let refused = &self.network_refusals;
+        unused.retain(|name| refused.get(name).is_none_or(|it| it.not_before <= now));
+        for network in unused {
             self.begin_removal(network);
         }
     }
@@ -56,9 +83,17 @@ impl<R: Runtime> Worker<R> {
         match outcome {
             Outcome::Done(()) => {
                 self.networks.remove(name);
+                self.network_refusals.remove(name);
             }
             Outcome::Rejected(rejection) => {
-                warn!(%name, %rejection, "network not removed");
+                let now = self.clock.now().mono;
+                let refusal = self.network_refusals.entry(name.to_owned()).or_default();
+                if refusal.count == 0 {
+                    warn!(%name, %rejection, "network not removed; it is tried ever more seldom");
+                }
+                let wait = FIRST_WAIT * (1 << refusal.count.min(6));
+                refusal.count = refusal.count.saturating_add(1);
+                refusal.not_before = now + wait.min(LONGEST_WAIT);
                 if self.goal == Goal::Down {
                     // Something that stays is on it: so does the network.
                     self.networks.remove(name);

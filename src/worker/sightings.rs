@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::domain::container::{Container, Identity, Status};
 use crate::domain::instance::ContainerId;
-use crate::domain::name::{TaskName, WorkerName};
+use crate::domain::name::{Label, TaskName, WorkerName};
 use crate::domain::time::Mono;
 use crate::domain::world::Seen;
 
@@ -121,6 +121,14 @@ impl Sightings {
                 Seen::Absent => false,
             })
         })
+    }
+
+    /// The namespaces in which there is a container of this worker, whatever it does.
+    #[must_use]
+    pub fn namespaces(&self) -> BTreeSet<&Label> {
+        let there = |id| self.by_id.get(id).is_some_and(|it: &Sighting| it.seen != Seen::Absent);
+        let tasks = self.by_task.iter().filter(|(_, ids)| ids.iter().any(there));
+        tasks.map(|(task, _)| &task.namespace).collect()
     }
 
     /// Whether the engine is said to have a container.

@@ -112,6 +112,7 @@ impl<R: Runtime> Worker<R> {
             listed_empty: false,
             networks: BTreeSet::new(),
             leaving_networks: BTreeSet::new(),
+            network_refusals: BTreeMap::new(),
             volumes: BTreeSet::new(),
             resources_known: false,
             approved_sources,

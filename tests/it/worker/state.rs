@@ -1,10 +1,13 @@
 //! The state DB lost, old, full or gone; starts, stops and goals of a worker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use evenkeel::db::{Db, EventQuery, Limits};
+use evenkeel::domain::container::{ContainerSpec, NetworkAttachment};
+use evenkeel::domain::outcome::Outcome;
 use evenkeel::domain::status::{ConditionType, Phase};
+use evenkeel::runtime::Runtime;
 use evenkeel::runtime::simulated::{Behaviour, Operation};
 use evenkeel::worker::{Ended, Goal};
 
@@ -313,6 +316,49 @@ async fn what_is_to_be_let_go_must_run_on_for_good() {
     host.settle().await;
     host.remove(&["web.yaml"]);
     host.until("it is stopped", secs(30), async |host| host.live_names() == ["x.0.1"]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_network_of_what_was_let_go_must_stay_without_being_asked_to_go() {
+    let text =
+        task("web", "").replace("spec:", "  annotations: {evenkeel/prune: \"false\"}\nspec:");
+    let mut host = Host::with(&[("web.yaml", text)]).await;
+    let id = host.only("web");
+    host.remove(&["web.yaml"]);
+    host.until("it is let go", secs(30), async |host| host.tasks().await.is_empty()).await;
+    let steps = host.engine.steps();
+    sleep(secs(3600)).await;
+    assert_eq!((host.live_names(), host.engine.steps()), (vec!["web.0.1".to_owned()], steps));
+    host.engine.remove_by_hand(&id);
+    let is_gone = async |host: &Host| host.engine.networks().is_empty();
+    host.until("its network goes", secs(60), is_gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_somebody_else_is_on_must_be_tried_ever_more_seldom() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let network = Some(NetworkAttachment {
+        network: "evenkeel.default.default".to_owned(),
+        aliases: Vec::new(),
+    });
+    let spec = ContainerSpec {
+        name: "stranger".to_owned(),
+        labels: BTreeMap::new(),
+        image_id: host.engine.add_image("strange"),
+        template: host.engine.happened().last().unwrap().template.clone(),
+        volumes: BTreeMap::new(),
+        stop_timeout_seconds: 10,
+        network,
+    };
+    let Outcome::Done(id) = host.engine.create(&spec).await else { panic!("it is made") };
+    assert_eq!(host.engine.start_by_hand(&id), Outcome::Done(()));
+    host.remove(&["web.yaml"]);
+    sleep(secs(3600)).await;
+    let tries = host.calls(Operation::RemoveNetwork);
+    assert!((2..=8).contains(&tries), "{tries}");
+    host.engine.remove_by_hand(&id);
+    sleep(secs(3700)).await;
+    assert!(host.engine.networks().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
