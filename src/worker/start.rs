@@ -72,12 +72,7 @@ impl<R: Runtime> Worker<R> {
         report(&opened);
         let approved_sources = set_of(&opened, APPROVED_SOURCES);
         let let_go = set_of(&opened, LET_GO);
-        let records: BTreeMap<TaskName, Record> = opened
-            .stored
-            .records
-            .into_iter()
-            .map(|record| (record.head.name.clone(), begin_waits_anew(record, clock)))
-            .collect();
+        let records = by_name(opened.stored.records, clock);
         let known = records.values().map(|it| (it.head.task.clone(), it.head.place.clone()));
         let desired = Desired::restored(known);
         let seed = clock.now().wall.millis().unsigned_abs();
@@ -173,6 +168,12 @@ impl<R: Runtime> Worker<R> {
 fn set_of<T: DeserializeOwned + Ord>(opened: &Opened, key: &str) -> BTreeSet<T> {
     let text = opened.stored.meta.get(key);
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// What was written down, by name; the waits of all of it begin anew.
+fn by_name(records: Vec<Record>, clock: Clock) -> BTreeMap<TaskName, Record> {
+    let named = |record: Record| (record.head.name.clone(), begin_waits_anew(record, clock));
+    records.into_iter().map(named).collect()
 }
 
 /// A wait that was under way begins anew; counts stay.
