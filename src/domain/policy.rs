@@ -246,9 +246,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Whether `path` is `parent` or lies below it, compared part by part: `/srv/ab` is not below
-/// `/srv/a`.
-/// Whether a path is another one or lies beneath it, both absolute and normalised.
+/// Whether `path` is `parent` or lies below it, both absolute and normalised, compared part by part:
+/// `/srv/ab` is not below `/srv/a`.
 pub(super) fn is_at_or_below(path: &str, parent: &str) -> bool {
     if parent.is_empty() {
         return false;

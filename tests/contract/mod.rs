@@ -572,6 +572,14 @@ pub async fn a_container_joins_a_further_network(bench: &impl Bench) {
     assert_eq!(details(bench, &id).await.networks, [own, further].into());
 }
 
+/// Has a container mount the volume `data` of its namespace, which is `name` to the engine.
+fn mount_data(spec: &mut ContainerSpec, name: &str) {
+    let source = MountSource::Volume(label_of("data"));
+    spec.template.mounts =
+        vec![Mount { path: "/data".into(), read_only: false, shared: false, source }];
+    spec.volumes = [(label_of("data"), name.to_owned())].into();
+}
+
 pub async fn a_volume_is_made_once(bench: &impl Bench) {
     let engine = bench.engine();
     let name = volume_name(bench.worker(), &namespace(), &label_of("data"));
@@ -581,10 +589,7 @@ pub async fn a_volume_is_made_once(bench: &impl Bench) {
     assert_eq!(engine.list_resources(bench.worker()).await.unwrap().volumes, [name.as_str()]);
     // A container that mounts it takes nothing of it along.
     let mut spec = spec(bench, Program::Ends(0), 1).await;
-    let source = MountSource::Volume(label_of("data"));
-    spec.template.mounts =
-        vec![Mount { path: "/data".into(), read_only: false, shared: false, source }];
-    spec.volumes = [(label_of("data"), name.clone())].into();
+    mount_data(&mut spec, &name);
     let id = done(engine.create(&spec).await);
     done(engine.start(&id).await);
     ended(bench, &id).await;
@@ -596,10 +601,7 @@ pub async fn a_volume_that_comes_with_its_container_is_ours(bench: &impl Bench) 
     let engine = bench.engine();
     let name = volume_name(bench.worker(), &namespace(), &label_of("data"));
     let mut spec = spec(bench, Program::Ends(0), 1).await;
-    let source = MountSource::Volume(label_of("data"));
-    spec.template.mounts =
-        vec![Mount { path: "/data".into(), read_only: false, shared: false, source }];
-    spec.volumes = [(label_of("data"), name.clone())].into();
+    mount_data(&mut spec, &name);
     let id = done(engine.create(&spec).await);
     done(engine.make_volume(&name, &ours(bench)).await);
     assert_eq!(engine.list_resources(bench.worker()).await.unwrap().volumes, [name]);

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::PROOF;
 use super::target::{self, Target};
+use super::{PROOF, waits_to_retry};
 use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
-use crate::domain::template::MountSource;
+use crate::domain::template::{MountSource, Template};
 use crate::domain::time::jittered;
 use crate::domain::world::{PortRival, Seen, World};
 
@@ -37,15 +37,7 @@ pub fn advance(
         super::retire::retire(world, plan, instance, Reason::Because(why.clone()));
         return;
     }
-    if let Some(trouble) = world.record.troubles.get(&seat)
-        && world.now.mono < trouble.retry_at()
-    {
-        plan.wait(Waiting::Retry {
-            seat,
-            message: trouble.message.clone(),
-            cause: trouble.cause,
-            at: trouble.retry_at(),
-        });
+    if waits_to_retry(world, plan, seat) {
         return;
     }
     match instance.state {
@@ -152,21 +144,21 @@ fn rival_has_port(world: &World, plan: &mut Plan) -> bool {
 
 /// Whether an instance of this task is published there.
 fn we_hold(world: &World, port: FixedPort) -> bool {
-    super::live(world).filter(|instance| instance.start_sent).any(|instance| {
-        let revision = world.record.revisions.get(&instance.revision);
-        revision.is_some_and(|revision| {
-            let mut held = exclusive::fixed_ports(&revision.task.template);
-            held.any(|held| held.meets(port))
-        })
-    })
+    let is_held = |template| exclusive::fixed_ports(template).any(|held| held.meets(port));
+    started(world).any(is_held)
 }
 
-/// Whether an instance of this task is in the host's network: any port may be its own.
-fn is_anywhere(world: &World) -> bool {
-    super::live(world).filter(|instance| instance.start_sent).any(|instance| {
-        let revision = world.record.revisions.get(&instance.revision);
-        revision.is_some_and(|revision| revision.task.template.host_network)
-    })
+/// Whether an instance of this task may listen there.
+fn we_listen(world: &World, port: FixedPort) -> bool {
+    // In the host's network it may do so anywhere.
+    we_hold(world, port) || started(world).any(|template| template.host_network)
+}
+
+/// What the instances of this task that were started are made of.
+fn started<'a>(world: &'a World) -> impl Iterator<Item = &'a Template> {
+    let started = super::live(world).filter(|instance| instance.start_sent);
+    let revisions = started.filter_map(|it| world.record.revisions.get(&it.revision));
+    revisions.map(|revision| &revision.task.template)
 }
 
 /// An instance with a container that has not been seen running.
@@ -237,9 +229,8 @@ pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Ins
         }
         return ours_to_leave;
     }
-    let own = |port| we_hold(world, port) || is_anywhere(world);
     let busy = exclusive::fixed_ports(&target.task.template)
-        .find(|port| world.busy_ports.contains(port) && !own(*port));
+        .find(|port| world.busy_ports.contains(port) && !we_listen(world, *port));
     if let Some(port) = busy {
         plan.wait(Waiting::BusyPort(port, world.now.mono + PORT_RETRY));
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::retire::grace;
+use super::waits_to_retry;
 use crate::domain::container::Status;
 use crate::domain::instance::Instance;
-use crate::domain::plan::{Plan, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Reason, Step};
 use crate::domain::task::RestartPolicy;
 use crate::domain::world::{Seen, World};
 
@@ -51,15 +52,7 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
     if world.in_flight.contains_key(&seat) || plan.touches(seat) {
         return;
     }
-    if let Some(trouble) = world.record.troubles.get(&seat)
-        && world.now.mono < trouble.retry_at()
-    {
-        plan.wait(Waiting::Retry {
-            seat,
-            message: trouble.message.clone(),
-            cause: trouble.cause,
-            at: trouble.retry_at(),
-        });
+    if waits_to_retry(world, plan, seat) {
         return;
     }
     match world.seen(seat) {

@@ -26,21 +26,16 @@ pub enum Verdict {
 pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
     for slot in 0..world.record.head.task.replicas {
         let live = || super::of_this_task(world).filter(move |it| it.seat.slot == slot);
-        let mut current = live().filter(|instance| is_current(world, target, instance));
-        let wanted = current.next();
-        let surplus = current.map(|it| (it, Reason::Changed(Vec::new())));
-        let stale = live().filter(|instance| !is_current(world, target, instance));
-        let stale = stale.map(|it| (it, Reason::Changed(changed(world, target, it))));
-        let others: Vec<(&Instance, Reason)> = surplus.chain(stale).collect();
+        let wanted = live().find(|instance| is_current(world, target, instance));
+        let others: Vec<(&Instance, Reason)> = live()
+            .filter(|other| wanted.is_none_or(|wanted| wanted.seat != other.seat))
+            .map(|other| (other, Reason::Changed(changed(world, target, other))))
+            .collect();
         let is_next = wanted.is_none() && may_run(world, target, slot);
-        let ready = match wanted {
-            Some(next) => is_made(world, next),
-            None => !is_next,
-        };
-        for (instance, reason) in &others {
-            let waits = instance.state == State::Running && instance.stopping.is_none() && !ready;
-            if !waits {
-                retire(world, plan, instance, reason.clone());
+        let is_ready = wanted.map_or(!is_next, |next| is_made(world, next));
+        for (other, reason) in &others {
+            if is_ready || other.state != State::Running || other.stopping.is_some() {
+                retire(world, plan, other, reason.clone());
             }
         }
         match (wanted, others.as_slice()) {

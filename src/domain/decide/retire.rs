@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::waits_to_retry;
 use crate::domain::container::Status;
 use crate::domain::instance::{Instance, State};
 use crate::domain::plan::{Plan, Reason, Step, Waiting};
@@ -14,16 +15,7 @@ pub fn retire(world: &World, plan: &mut Plan, instance: &Instance, reason: Reaso
         plan.wait(Waiting::Step(seat, step));
         return;
     }
-    let trouble = world.record.troubles.get(&seat);
-    if let Some(trouble) = trouble
-        && world.now.mono < trouble.retry_at()
-    {
-        plan.wait(Waiting::Retry {
-            seat,
-            message: trouble.message.clone(),
-            cause: trouble.cause,
-            at: trouble.retry_at(),
-        });
+    if waits_to_retry(world, plan, seat) {
         return;
     }
     if instance.state == State::Pending {
@@ -31,6 +23,7 @@ pub fn retire(world: &World, plan: &mut Plan, instance: &Instance, reason: Reaso
         return;
     }
     if instance.container.is_none() {
+        let trouble = world.record.troubles.get(&seat);
         let unsure = trouble.is_some_and(|trouble| trouble.cause.is_none());
         if unsure && *world.seen(seat) != Seen::Absent {
             plan.wait(Waiting::Observation(seat));

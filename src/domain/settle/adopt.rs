@@ -16,22 +16,26 @@ use crate::domain::world::Engine;
 /// and which of them is the newest is seen by all of them together.
 pub fn adopt(
     record: &mut Record,
-    mut found: Vec<(Identity, Container)>,
+    found: Vec<(Identity, Container)>,
     engine: &Engine,
     now: Now,
 ) -> Vec<Note> {
-    if found.iter().any(|(_, container)| container.details.is_none()) {
+    let detailed = |(identity, mut container): (Identity, Container)| {
+        let details = container.details.take()?;
+        Some((identity, container, details))
+    };
+    let Some(mut found) = found.into_iter().map(detailed).collect::<Option<Vec<_>>>() else {
         return Vec::new();
-    }
-    found.sort_by_key(|(identity, _)| (identity.generation, identity.seat));
+    };
+    found.sort_by_key(|(identity, ..)| (identity.generation, identity.seat));
     let mut notes = Vec::new();
     let is_lost = record.instances.is_empty() && record.revisions.is_empty();
-    if let Some((newest, _)) = found.last().filter(|_| is_lost) {
+    if let Some((newest, ..)) = found.last().filter(|_| is_lost) {
         notes.push(recognise(record, newest));
     }
     let mut taken = Vec::new();
-    for (identity, container) in found {
-        let told = take(record, &identity, &container, engine, now);
+    for (identity, container, details) in found {
+        let told = take(record, &identity, (&container, &details), engine, now);
         if !told.is_empty() {
             taken.push(identity.seat);
             notes.extend(told);
@@ -100,7 +104,7 @@ fn recognise(record: &mut Record, newest: &Identity) -> Note {
 fn take(
     record: &mut Record,
     identity: &Identity,
-    container: &Container,
+    (container, details): (&Container, &Details),
     engine: &Engine,
     now: Now,
 ) -> Vec<Note> {
@@ -115,8 +119,7 @@ fn take(
             return Vec::new();
         }
     }
-    // What can't be told yet is taken as running: its slot is not free, and nothing is done to it
-    // before it is known.
+    // What says little is taken as running: its slot is not free.
     let state = match container.status {
         Status::Created => State::Scheduled,
         Status::Running | Status::Paused | Status::Exited | Status::Removing | Status::Other(_) => {
@@ -124,9 +127,8 @@ fn take(
         }
     };
     // A start that failed left its error: it must not be tried in place of what runs.
-    let failed_to_start = state == State::Scheduled
-        && container.details.as_ref().is_some_and(|details| !details.error.is_empty());
-    let revision = revision_of(record, identity, container, now);
+    let failed_to_start = state == State::Scheduled && !details.error.is_empty();
+    let revision = revision_of(record, identity, (container, details), now);
     let of = (record.head.name.clone(), identity.uid);
     let mut instance = Instance {
         revision,
@@ -135,16 +137,14 @@ fn take(
         container: Some(container.id.clone()),
         start_sent: state == State::Running || failed_to_start,
         hopeless: failed_to_start,
+        started_at: details.started_at,
         because: "it was found there".to_owned(),
         ..Instance::pending(identity.instance, of, seat, now)
     };
     let mut notes = Vec::new();
-    if let Some(details) = &container.details {
-        instance.started_at = details.started_at;
-        if container.status == Status::Exited {
-            let refused = finish(&mut instance, details, engine, now).err();
-            notes.extend(refused.map(|refused| Note::refused(seat, refused)));
-        }
+    if container.status == Status::Exited {
+        let refused = finish(&mut instance, details, engine, now).err();
+        notes.extend(refused.map(|refused| Note::refused(seat, refused)));
     }
     let found = match &container.status {
         Status::Created => "made, not started",
@@ -160,11 +160,14 @@ fn take(
 }
 
 /// The revision that a container was made from, written down if it is not known.
-fn revision_of(record: &mut Record, identity: &Identity, container: &Container, now: Now) -> u32 {
-    let is_up =
-        |details: &Details| details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
+fn revision_of(
+    record: &mut Record,
+    identity: &Identity,
+    (container, details): (&Container, &Details),
+    now: Now,
+) -> u32 {
     let ready = matches!(container.status, Status::Running | Status::Paused)
-        && container.details.as_ref().is_none_or(is_up);
+        && details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
     let known = record.revisions.values_mut().find(|revision| {
         revision.fingerprint == identity.fingerprint && revision.generation == identity.generation
     });
