@@ -145,7 +145,7 @@ pub struct Problem {
 }
 
 /// The tasks' name that is most like one that is not there: the same in another namespace, or one
-/// that differs by a slip.
+/// that differs by a slip, in whatever namespace.
 #[must_use]
 pub fn alike<'a>(
     name: &TaskName,
@@ -153,12 +153,15 @@ pub fn alike<'a>(
 ) -> Option<&'a TaskName> {
     let known: Vec<&TaskName> = known.collect();
     let elsewhere = known.iter().find(|other| other.name == name.name);
-    elsewhere.copied().or_else(|| {
-        let texts: Vec<String> = known.iter().map(|other| typed(other)).collect();
-        let near = nearest(&typed(name), texts.iter().map(String::as_str), 3)?;
+    let near = |text: &str, texts: Vec<String>| {
+        let near = nearest(text, texts.iter().map(String::as_str), 3)?;
         let place = texts.iter().position(|text| text == near)?;
         known.get(place).copied()
-    })
+    };
+    elsewhere
+        .copied()
+        .or_else(|| near(&typed(name), known.iter().map(|other| typed(other)).collect()))
+        .or_else(|| near(name.name.as_str(), known.iter().map(|it| it.name.to_string()).collect()))
 }
 
 /// A name as people type it: without the namespace that is meant where none is named.
@@ -168,5 +171,23 @@ pub fn typed(name: &TaskName) -> String {
         name.name.to_string()
     } else {
         name.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::name::Label;
+
+    #[test]
+    fn a_name_that_is_nearly_right_must_be_found_in_whatever_namespace() {
+        let named = |text: &str| TaskName::parse(text, &Label::default_namespace()).unwrap();
+        let known = ["web", "shop/cart", "shop/ledger"].map(named);
+        let meant = |text: &str| alike(&named(text), known.iter()).map(typed);
+        assert_eq!(meant("wbe").as_deref(), Some("web"));
+        assert_eq!(meant("cart").as_deref(), Some("shop/cart"));
+        assert_eq!(meant("car").as_deref(), Some("shop/cart"));
+        assert_eq!(meant("shop/leger").as_deref(), Some("shop/ledger"));
+        assert_eq!(meant("something-else"), None);
     }
 }
