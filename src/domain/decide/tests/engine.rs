@@ -23,7 +23,7 @@ pub struct Held {
     pub container: Container,
     pub template: Template,
     pub exits: Option<(Mono, i64)>,
-    /// It was told to stop.
+    /// It is told to stop, whatever comes of that.
     pub leaves: bool,
 }
 
@@ -249,7 +249,6 @@ impl Engine {
         let at = self.now + self.slow_stops;
         match self.containers.get_mut(id) {
             Some(held) if !self.slow_stops.is_zero() => {
-                held.leaves = true;
                 held.exits.get_or_insert((at, 143));
             }
             _ => self.end(id, 143),

@@ -201,6 +201,12 @@ impl Play {
             return Some(Report::Created(outcome));
         }
         let engine = &mut self.engine;
+        // Whatever comes of it: that it is to end is written down, and nobody takes it back.
+        if let Step::Stop(id, _) = &planned.step
+            && let Some(held) = engine.containers.get_mut(id)
+        {
+            held.leaves = true;
+        }
         let outcome = match &planned.step {
             _ if !is_done => lost(),
             Step::MakeNetwork => {

@@ -41,6 +41,13 @@ impl Promises {
         self.runs.clear();
     }
 
+    /// Nothing tells any more that this container ever ran.
+    pub fn forget_run(&mut self, container: &ContainerId) {
+        for runs in self.runs.values_mut() {
+            runs.retain(|(of, _)| of != container);
+        }
+    }
+
     /// Checks a plan against the world it was made from.
     pub fn plan(&mut self, world: &World, plan: &Plan) {
         let uid = world.record.head.uid;

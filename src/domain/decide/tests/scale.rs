@@ -147,3 +147,20 @@ fn a_task_made_again_must_start_only_after_the_removed_one_is_down() {
     "#]]
     .assert_eq(&play.run());
 }
+
+#[test]
+fn what_was_told_to_stop_must_hold_up_no_rollout_though_nobody_heard_of_it() {
+    let mut task = service("web", "app:1");
+    task.replicas = 2;
+    let mut play = Play::of(&task);
+    play.run();
+    play.lose = 2;
+    play.edit(|task| task.replicas = 1);
+    play.look();
+    assert_eq!(play.running().len(), 2, "the stop did not arrive");
+    play.lose = 0;
+    play.edit(|task| task.replicas = 2);
+    play.retag("app:2");
+    play.run();
+    assert_eq!(play.running(), ["web.0.2".to_owned(), "web.1.2".to_owned()].into());
+}

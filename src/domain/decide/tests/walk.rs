@@ -10,6 +10,7 @@ use proptest::sample::Index;
 use super::play::*;
 use crate::domain::container::Status;
 use crate::domain::exclusive::FixedPort;
+use crate::domain::instance::Instance;
 use crate::domain::outcome::Cause;
 use crate::domain::policy::Level;
 use crate::domain::task::{RestartPolicy, Strategy as Way, Task};
@@ -197,6 +198,11 @@ fn tamper(play: &mut Play, index: Index, chosen: &Move) {
     match chosen {
         Move::Kill(_) => play.engine.end(&id, 137),
         Move::Remove(_) => {
+            let known = |it: &Instance| it.container.as_ref() == Some(&id);
+            if !play.only().record.instances.values().any(known) {
+                // The DB was lost, and nobody has looked at it since.
+                play.promises.forget_run(&id);
+            }
             play.engine.containers.remove(&id);
         }
         Move::Pause(_) => {
