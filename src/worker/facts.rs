@@ -70,7 +70,10 @@ impl<R: Runtime> Worker<R> {
         let neighbours = self.index.neighbours(name);
         let others = || neighbours.iter().filter_map(|name| self.records.get(name));
         let task = in_force(record);
-        let volumes = task.template.mounts.iter().filter_map(|mount| match &mount.source {
+        // During a rollout something may be made of the revision before, too.
+        let forms = record.revisions.values().map(|it| &it.task).chain([task]);
+        let mounts = forms.flat_map(|form| &form.template.mounts);
+        let volumes = mounts.filter_map(|mount| match &mount.source {
             MountSource::Volume(volume) => {
                 let there = self.volumes.contains(&volume_name(worker, &name.namespace, volume));
                 there.then(|| volume.clone())

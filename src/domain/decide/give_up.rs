@@ -1,7 +1,7 @@
 //! When a slot is not tried again, and how that is told.
 
+use super::again::failures_after;
 use super::job::{Verdict, verdict};
-use super::service::failures_after;
 use super::target::{self, Choice};
 use crate::domain::instance::{EndReason, Instance, Seat};
 use crate::domain::record::Record;
@@ -39,7 +39,7 @@ pub fn gives_up(record: &Record, seat: Seat) -> Option<String> {
         && last.revision >= target.revision.number
         && target.form.covers(&last.fingerprint);
     // It is gone back from instead.
-    if is_wanted && !target::goes_back(record, &target) {
+    if is_wanted && target::serving(record, &target).is_none() {
         given_up(target.task, last)
     } else {
         None

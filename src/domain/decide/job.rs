@@ -1,8 +1,9 @@
 //! The slots of a job: each runs to its end, once for each form of the task.
 
 use super::advance::advance;
+use super::again::{begin_again, failures_after};
 use super::retire::retire;
-use super::service::{begin_again, failures_after, is_made};
+use super::service::is_made;
 use super::target::{Target, is_current};
 use super::{changes, last_ended, next_seat};
 use crate::domain::instance::{EndReason, Instance, State};

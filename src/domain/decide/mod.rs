@@ -6,12 +6,14 @@
 //! cleared away.
 
 mod advance;
+pub(super) mod again;
 mod clear;
 pub(super) mod give_up;
 pub(super) mod job;
 mod permit;
 mod retire;
 pub(super) mod service;
+mod stand_in;
 pub(super) mod target;
 #[cfg(test)]
 pub(super) mod tests;
@@ -19,6 +21,7 @@ pub(super) mod tests;
 use std::time::Duration;
 
 use super::desired::Presence;
+use super::fingerprint::Form;
 use super::instance::{Instance, Seat};
 use super::plan::{FieldChange, Plan, Reason, Waiting};
 use super::record::Record;
@@ -145,6 +148,11 @@ fn of_this_task<'a>(world: &'a World) -> impl Iterator<Item = &'a Instance> {
 
 /// The last instance of a slot that has ended, if it is of this task.
 fn last_ended<'a>(world: &'a World, slot: u16) -> Option<&'a Instance> {
+    ended(world, slot).next()
+}
+
+/// The instances of this task that have ended in a slot, the last one first.
+fn ended<'a>(world: &'a World, slot: u16) -> impl Iterator<Item = &'a Instance> {
     let seats = Seat { slot, attempt: 0 }..=Seat { slot, attempt: u32::MAX };
     let uid = world.record.head.uid;
     world
@@ -153,7 +161,12 @@ fn last_ended<'a>(world: &'a World, slot: u16) -> Option<&'a Instance> {
         .range(seats)
         .rev()
         .map(|(_, instance)| instance)
-        .find(|instance| instance.state.is_end() && instance.uid == uid)
+        .filter(move |instance| instance.state.is_end() && instance.uid == uid)
+}
+
+/// The last instance of a slot that has ended, of those of this task that have this form.
+fn last_ended_of<'a>(world: &'a World, slot: u16, form: &Form) -> Option<&'a Instance> {
+    ended(world, slot).find(|instance| form.covers(&instance.fingerprint))
 }
 
 /// The seat of the next attempt in a slot.

@@ -1,24 +1,21 @@
 //! The slots of a service: one instance each, replaced one after the other.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::advance::{advance, is_up};
+use super::again::{begin_again, failures_after};
 use super::give_up::given_up;
 use super::retire::retire;
+use super::stand_in;
 use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
 use crate::domain::container::{Container, Status};
 use crate::domain::exclusive::{self, Made};
-use crate::domain::instance::{EndReason, Instance, Seat, State};
-use crate::domain::outcome::Cause;
+use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{Strategy, Task};
 use crate::domain::world::World;
-
-/// How long the next name is waited with where one was taken: who takes one may take others.
-const NAME_RETRY: Duration = Duration::from_secs(2);
 
 /// The live instances of one slot.
 #[derive(Default)]
@@ -44,7 +41,9 @@ struct Budget {
 /// Gives each slot its instance.
 pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
     let slots = sort(world, target);
-    let mut budget = budget(world, target.task, &slots);
+    let serving = stand_in::revision(world, target);
+    let serving = serving.as_ref();
+    let mut budget = budget(world, (target, serving), &slots);
     let all_made =
         slots.values().all(|slot| slot.fresh.first().is_some_and(|it| is_made(world, it)));
     let recreate = target.task.update.strategy == Strategy::Recreate;
@@ -68,16 +67,33 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
         match (slot.fresh.first(), slot.stale.first()) {
             // At most two in a slot.
             (None, Some(_)) if slot.stale.len() + slot.leaving.len() > 1 => {}
-            (None, None) => begin(world, plan, target, *number, None),
-            (None, Some(old)) => replace(world, plan, target, &mut budget, old),
+            (None, None) => {
+                match serving.and_then(|it| Some((it, stand_in::gap(world, it, *number)?))) {
+                    Some((serving, last)) if !budget.takes_two(world, (serving, target)) => {
+                        stand_in::begin(world, plan, serving, last);
+                    }
+                    Some(_) | None => begin(world, plan, target, *number, None),
+                }
+            }
+            (None, Some(old)) => {
+                replace(world, plan, (target, serving), &mut budget, old);
+            }
             (Some(new), None) => {
                 let after = of_old.or_else(|| slot.blocker(world, target));
                 advance(world, plan, target, new, after);
+                if let Some(serving) = serving.filter(|_| slot.leaving.is_empty())
+                    && let Some(last) = stand_in::gap(world, serving, *number)
+                    && !is_next(world, (serving, target), new)
+                    && !stand_in::comes_soon(world, plan, new, last)
+                {
+                    stand_in::begin(world, plan, serving, last);
+                }
             }
             (Some(new), Some(old)) => {
                 let turn = if recreate { all_made } else { is_made(world, new) };
                 let after = slot.leaving.first().map(|leaving| leaving.seat);
-                hand_over(world, plan, target, (new, old, after), (&mut budget, turn));
+                let both = (*new, *old, after);
+                hand_over(world, plan, (target, serving), both, (&mut budget, turn));
             }
         }
     }
@@ -121,8 +137,20 @@ fn rank(instance: &Instance) -> (bool, bool, u32) {
     (!instance.proven, instance.state != State::Running, age)
 }
 
-fn budget(world: &World, task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
-    let surging = slots.values().filter(|slot| slot.fresh.len() + slot.stale.len() > 1).count();
+fn budget(
+    world: &World,
+    (target, serving): (&Target, Option<&Target>),
+    slots: &BTreeMap<u16, Slot>,
+) -> Budget {
+    let task = target.task;
+    // Where one that served ended beside a new one, it may be begun again.
+    let lost_one = |number: u16, slot: &Slot| {
+        slot.fresh.first().is_some_and(|new| !new.proven)
+            && serving.is_some_and(|it| stand_in::gap(world, it, number).is_some())
+    };
+    let has_two = |slot: &Slot| slot.fresh.len() + slot.stale.len() > 1;
+    let surging = slots.iter().filter(|(number, slot)| has_two(slot) || lost_one(**number, slot));
+    let surging = surging.count();
     let down = slots.values().filter(|slot| !slot.is_up(world, task)).count();
     let most_down = match task.update.strategy {
         Strategy::Recreate => slots.len(),
@@ -133,6 +161,28 @@ fn budget(world: &World, task: &Task, slots: &BTreeMap<u16, Slot>) -> Budget {
         down: most_down.saturating_sub(down),
         made: slots.len(),
     }
+}
+
+impl Budget {
+    /// Whether one slot more may get a new instance beside one that serves; it is counted then.
+    fn takes_two(&mut self, world: &World, (serving, target): (&Target, &Target)) -> bool {
+        let free = if is_apart(world, serving, target) { &mut self.made } else { &mut self.surge };
+        let has_place = *free > 0;
+        *free = free.saturating_sub(1);
+        has_place
+    }
+}
+
+/// Whether what serves has to stop before what `target` makes can start.
+fn is_apart(world: &World, serving: &Target, target: &Target) -> bool {
+    let (before, after) = (Made::of(serving.task), Made::of(target.task));
+    exclusive::stop_first(world.worker, before, after).is_some()
+}
+
+/// Whether a new instance needs none that serves beside it: it runs, or is made and next to be
+/// started where both can't run at once.
+fn is_next(world: &World, (serving, target): (&Target, &Target), new: &Instance) -> bool {
+    new.state == State::Running || (is_made(world, new) && is_apart(world, serving, target))
 }
 
 impl Slot<'_> {
@@ -195,60 +245,6 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
     begin_again(world, plan, (seat, revision, failures), last);
 }
 
-/// Why there is another instance after `last`, which was of the same form.
-fn why_again(last: &Instance) -> Reason {
-    match last.reason {
-        Some(EndReason::Stopped | EndReason::Cancelled) | None => Reason::Resumed,
-        Some(reason) => Reason::Ended {
-            seat: last.seat,
-            reason,
-            exit_code: last.exit_code,
-            message: last.message.clone(),
-        },
-    }
-}
-
-/// Begins an instance in a slot where `last` has ended; those after failures at a bounded pace.
-pub fn begin_again(
-    world: &World,
-    plan: &mut Plan,
-    (seat, revision, failures): (Seat, u32, u32),
-    last: &Instance,
-) {
-    let at = last.moved_at + NAME_RETRY;
-    if last.reason == Some(EndReason::NameTaken) && world.now.mono < at {
-        let message = last.message.clone().unwrap_or_default();
-        plan.wait(Waiting::Retry { seat: last.seat, message, cause: Some(Cause::NotOurs), at });
-        return;
-    }
-    if failures > 0 {
-        if world.now.mono < world.restart_at || plan.restarts > 0 {
-            plan.wait(Waiting::RestartPace(world.restart_at.max(world.now.mono)));
-            return;
-        }
-        plan.restarts += 1;
-    }
-    plan.step(seat, Step::Begin { revision, failures }, why_again(last));
-}
-
-/// The failures in a row that the end of `last` makes.
-pub fn failures_after(task: &Task, last: &Instance) -> u32 {
-    let ran = match (last.started_at, last.finished_at) {
-        (Some(start), Some(end)) => end.since(start).as_secs(),
-        _ => 0,
-    };
-    let before = if ran >= u64::from(task.backoff.reset_after_seconds) { 0 } else { last.failures };
-    match last.reason {
-        Some(
-            EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
-        ) => before.saturating_add(1),
-        Some(EndReason::Lost) if !last.proven => before.saturating_add(1),
-        // Not its own failure: counts for nothing, and makes nothing forgotten.
-        Some(EndReason::Lost | EndReason::Disrupted | EndReason::NameTaken) => before,
-        Some(EndReason::Stopped | EndReason::Cancelled) | None => 0,
-    }
-}
-
 /// Why an instance made from `target` takes the place of `old`.
 fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     if let Some(refusal) = target.refusal {
@@ -269,9 +265,23 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
 }
 
 /// A slot whose only instance is made from something else.
-fn replace(world: &World, plan: &mut Plan, target: &Target, budget: &mut Budget, old: &Instance) {
+fn replace(
+    world: &World,
+    plan: &mut Plan,
+    (target, serving): (&Target, Option<&Target>),
+    budget: &mut Budget,
+    old: &Instance,
+) {
+    let is_kept = stand_in::keep(world, plan, serving, old);
     if old.state != State::Running {
-        retire(world, plan, old, why_replaced(world, target, old));
+        match serving {
+            Some(serving) if is_kept => {
+                if budget.takes_two(world, (serving, target)) {
+                    begin(world, plan, target, old.seat.slot, Some(old));
+                }
+            }
+            Some(_) | None => retire(world, plan, old, why_replaced(world, target, old)),
+        }
         return;
     }
     let free = match stop_first(world, target, (old, None)) {
@@ -293,11 +303,13 @@ fn replace(world: &World, plan: &mut Plan, target: &Target, budget: &mut Budget,
 fn hand_over(
     world: &World,
     plan: &mut Plan,
-    target: &Target,
+    (target, serving): (&Target, Option<&Target>),
     (new, old, after): (&Instance, &Instance, Option<Seat>),
     (budget, turn): (&mut Budget, bool),
 ) {
-    if (new.proven && is_told(world, plan, new)) || old.state != State::Running {
+    let serves = serving.is_some_and(|serving| is_current(world, serving, old));
+    let is_left = old.state != State::Running && !serves;
+    if (new.proven && is_told(world, plan, new)) || is_left {
         let later = old.seat > new.seat;
         let reason =
             if later { why_replaced(world, target, old) } else { Reason::Superseded(new.seat) };
@@ -307,6 +319,7 @@ fn hand_over(
     }
     let Some(why) = stop_first(world, target, (old, Some(new))) else {
         advance(world, plan, target, new, after);
+        stand_in::keep(world, plan, serving, old);
         return;
     };
     advance(world, plan, target, new, Some(old.seat));
@@ -315,6 +328,8 @@ fn hand_over(
     if turn && (free || budget.down > 0) && super::advance::may_start(world, plan, target, new) {
         budget.down = budget.down.saturating_sub(usize::from(!free));
         retire(world, plan, old, Reason::MakesWay { seat: new.seat, why });
+    } else {
+        stand_in::keep(world, plan, serving, old);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::service::failures_after;
+use super::again::failures_after;
 use crate::domain::blueprint::task_of;
 use crate::domain::exclusive::{self, Made};
 use crate::domain::fingerprint::Form;
@@ -139,10 +139,12 @@ pub fn progress(
     failed("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
 }
 
-/// Whether there is something to go back to, should the rollout of `target` fail.
-pub fn goes_back(record: &Record, target: &Target) -> bool {
+/// What is relied on while `target` is rolled out, and gone back to should that fail: the last ready
+/// revision.
+pub fn serving<'a>(record: &'a Record, target: &Target) -> Option<Target<'a>> {
     let is_rollout = target.refusal.is_none() && !target.revision.ready && !target.task.is_job();
-    is_rollout && last_ready(record, target.revision.number).is_some()
+    let good = last_ready(record, target.revision.number).filter(|_| is_rollout)?;
+    Some(Target::of(good, task_of(record, good), None))
 }
 
 /// Whether the rollout of `target` has failed and there is something to go back to; if it still

@@ -17,6 +17,7 @@ mod rollback;
 mod scale;
 mod service;
 mod sharing;
+mod stand_in;
 mod stop_first;
 mod tasks;
 mod walk;

@@ -23,10 +23,12 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
     let (step, problem) = match report {
         Report::Created(Outcome::Done(id)) => {
             record.troubles.remove(&seat);
+            let newest = record.revisions.keys().next_back().copied();
             if let Some(instance) = record.instances.get_mut(&seat) {
                 instance.container = Some(id);
-                // Another attempt at what failed before gets a rollout no further.
-                if instance.failures == 0 {
+                // Another attempt at what failed before gets a rollout no further, nor does one more
+                // of what was there before.
+                if instance.failures == 0 && Some(instance.revision) == newest {
                     record.progressed_at = now.mono;
                 }
             }

@@ -3,8 +3,8 @@
 use super::facts::{Facts, Slot};
 use super::phase::is_progressing;
 use super::{Condition, ConditionType, StatusInputs, TaskStatus, Truth};
+use crate::domain::decide::again::failures_after;
 use crate::domain::decide::job::Verdict;
-use crate::domain::decide::service::failures_after;
 use crate::domain::decide::target::Progress;
 use crate::domain::desired::{Presence, Validity};
 use crate::domain::instance::{EndReason, Instance};
