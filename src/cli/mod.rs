@@ -11,6 +11,7 @@ mod describe;
 mod down;
 mod escape;
 mod events;
+mod explain;
 mod get;
 mod health;
 mod log;
@@ -96,6 +97,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Sync(sync) => Box::pin(sync::sync(&common, &sync)).await,
             Command::Plan(plan) => Box::pin(plan::plan(&common, &plan)).await,
             Command::Validate(validate) => validate::validate(&validate),
+            Command::Explain(args) => explain::explain(&args),
             Command::Schema(args) => schema::schema(&args),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,
             Command::Get(get) => get::get(&common, &get).await,

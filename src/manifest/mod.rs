@@ -10,6 +10,7 @@
 
 mod across;
 mod check;
+pub mod explain;
 mod field;
 mod finding;
 mod image;

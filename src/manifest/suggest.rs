@@ -83,18 +83,8 @@ const COMPARED: usize = 64;
 /// What to write instead of the unknown field `name` of the map at `pointer`.
 pub(super) fn for_field(pointer: &str, name: &str) -> String {
     let shape = shape(pointer);
-    if let Some((_, fields)) = LATER.iter().find(|(place, _)| *place == shape)
-        && fields.contains(&name)
-    {
-        return if name == "status" {
-            "remove it: `status` is what evenkeel reports".to_owned()
-        } else {
-            "this release does not have it yet: remove it".to_owned()
-        };
-    }
-    let foreign = |(place, other, _): &&(&str, &str, &str)| *place == shape && *other == name;
-    if let Some((_, _, help)) = ELSEWHERE.iter().find(foreign) {
-        return (*help).to_owned();
+    if let Some(help) = known_otherwise(&shape, name) {
+        return help;
     }
     let known = known_fields(pointer);
     if let Some(near) = nearest(name, known.iter().map(String::as_str), 1) {
@@ -108,6 +98,22 @@ pub(super) fn for_field(pointer: &str, name: &str) -> String {
     }
     let list = known.iter().map(|field| format!("`{field}`")).collect::<Vec<_>>().join(", ");
     format!("remove it; known here: {list}")
+}
+
+/// What to write instead of a name that other tools or later releases have at a place of that
+/// shape.
+pub(super) fn known_otherwise(shape: &str, name: &str) -> Option<String> {
+    if let Some((_, fields)) = LATER.iter().find(|(place, _)| *place == shape)
+        && fields.contains(&name)
+    {
+        return Some(if name == "status" {
+            "remove it: `status` is what evenkeel reports".to_owned()
+        } else {
+            "this release does not have it yet: remove it".to_owned()
+        });
+    }
+    let foreign = |(place, other, _): &&(&str, &str, &str)| *place == shape && *other == name;
+    ELSEWHERE.iter().find(foreign).map(|(_, _, help)| (*help).to_owned())
 }
 
 /// The one of `known` that is most like `name`: with no more than `most` changes, and no more than

@@ -19,7 +19,8 @@ use super::raw;
 use super::text::Text;
 use super::{quantity, schema, suggest};
 use crate::domain::name::Label;
-use example::{example_of, flow};
+use example::example_of;
+pub(super) use example::flow;
 
 static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
     jsonschema::validator_for(schema::shared()).expect("the schema is made by us, and is one")

@@ -97,9 +97,9 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 15] = [
-    "events", "why", "wait", "run", "sync", "plan", "validate", "get", "describe", "logs",
-    "status", "approve", "schema", "down", "version",
+const COMMANDS: [&str; 16] = [
+    "events", "explain", "why", "wait", "run", "sync", "plan", "validate", "get", "describe",
+    "logs", "status", "approve", "schema", "down", "version",
 ];
 
 // What is typed.
@@ -125,6 +125,29 @@ fn the_description_of_the_api_must_be_printed_without_a_daemon() {
     let answer = &document["paths"]["/v1/worker"]["get"]["responses"]["200"];
     let schema = &answer["content"]["application/json"]["schema"]["$ref"];
     assert_eq!(schema, "#/components/schemas/Overview");
+}
+
+#[test]
+fn a_field_must_be_explained_without_a_daemon() {
+    let shell = Shell::new();
+    let page = shell.run(&["explain", "task.spec.ports.hostPort"]).exits(0).stdout;
+    expect![[r#"
+        KIND:     Task
+        VERSION:  evenkeel/v1
+
+        FIELD:    spec.ports[].hostPort <integer>  0 to 65535
+        EXAMPLE:  hostPort: 8080
+
+        DESCRIPTION:
+          Where the host listens for it. Left out: the port is not published; `0`: any free port, which the status shows.
+    "#]].assert_eq(&page);
+    let names = shell.run(&["explain", "--recursive"]).exits(0).stdout;
+    assert!(names.contains("\n      maxSurge <integer>"), "{names}");
+    let json = shell.run(&["explain", "image", "-o", "json"]).exits(0).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["path"], "spec.image");
+    let wrong = shell.run(&["explain", "spec.hostPort"]).exits(1);
+    assert!(wrong.stderr.contains("did you mean `spec.ports[].hostPort`?"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -55,6 +55,25 @@ pub enum ListFormat {
     Name,
 }
 
+/// `explain`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel explain task                     what a manifest holds\n  \
+    evenkeel explain task.spec.update\n  \
+    evenkeel explain ports.hostPort           what stands in the spec is found without it\n  \
+    evenkeel explain task --recursive         the names of all fields")]
+pub struct Explain {
+    /// A field, such as `spec.ports.hostPort`; `task` for the whole
+    #[arg(value_name = "PATH", default_value = "task", hide_default_value = true)]
+    pub path: String,
+    /// The names of all fields beneath, without their meaning
+    #[arg(long)]
+    pub recursive: bool,
+    /// How it is written
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: TextFormat,
+}
+
 /// `describe`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \

@@ -37,7 +37,7 @@ pub(super) fn example_of(pointer: &str) -> String {
 }
 
 /// A value in YAML's flow style.
-pub(super) fn flow(value: &Value) -> String {
+pub(in super::super) fn flow(value: &Value) -> String {
     match value {
         Value::String(text) if reads_as_text(text) => text.clone(),
         Value::Array(items) => {
@@ -47,6 +47,7 @@ pub(super) fn flow(value: &Value) -> String {
             };
             format!("[{}]", items.iter().map(quoted).collect::<Vec<_>>().join(", "))
         }
+        Value::Object(fields) if fields.is_empty() => "{}".to_owned(),
         Value::Object(fields) => {
             let pairs = fields.iter().map(|(key, inner)| format!("{key}: {}", flow(inner)));
             format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
