@@ -11,7 +11,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use ask::{
-    Approval, Approve, Describe, Explain, Get, ListFormat, Logs, Status, TextFormat, Version,
+    Approval, Approve, Completion, Describe, Explain, Get, ListFormat, Logs, Status, TextFormat,
+    Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
 use value::{parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
@@ -149,6 +150,8 @@ pub enum Command {
     Approve(Approve),
     /// Tell what a field of a manifest means, and what may stand there
     Explain(Explain),
+    /// Print what a shell loads to complete commands, options and the names of tasks
+    Completion(Completion),
     /// Print the JSON Schema of manifests, or the description of the API
     Schema(Schema),
     /// Stop and remove everything of this worker but volumes; a running daemon ends

@@ -6,6 +6,7 @@
 mod age;
 mod approve;
 mod args;
+mod complete;
 mod daemon;
 mod describe;
 mod down;
@@ -70,6 +71,9 @@ impl From<Exit> for ExitCode {
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Some(exit) = complete::answer() {
+        return exit.into();
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
@@ -97,6 +101,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Sync(sync) => Box::pin(sync::sync(&common, &sync)).await,
             Command::Plan(plan) => Box::pin(plan::plan(&common, &plan)).await,
             Command::Validate(validate) => validate::validate(&validate),
+            Command::Completion(args) => complete::completion(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Schema(args) => schema::schema(&args),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,

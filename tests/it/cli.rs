@@ -97,9 +97,24 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 16] = [
-    "events", "explain", "why", "wait", "run", "sync", "plan", "validate", "get", "describe",
-    "logs", "status", "approve", "schema", "down", "version",
+const COMMANDS: [&str; 17] = [
+    "events",
+    "completion",
+    "explain",
+    "why",
+    "wait",
+    "run",
+    "sync",
+    "plan",
+    "validate",
+    "get",
+    "describe",
+    "logs",
+    "status",
+    "approve",
+    "schema",
+    "down",
+    "version",
 ];
 
 // What is typed.
@@ -148,6 +163,21 @@ fn a_field_must_be_explained_without_a_daemon() {
     assert_eq!(json["path"], "spec.image");
     let wrong = shell.run(&["explain", "spec.hostPort"]).exits(1);
     assert!(wrong.stderr.contains("did you mean `spec.ports[].hostPort`?"), "{}", wrong.stderr);
+}
+
+#[test]
+fn each_shell_must_get_what_it_loads() {
+    let shell = Shell::new();
+    for name in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = shell.run(&["completion", name]).exits(0).stdout;
+        assert!(script.contains("EVENKEEL_COMPLETE"), "{name}: {script}");
+    }
+    let script = shell.run(&["completion", "bash"]).exits(0).stdout;
+    shell.write("evenkeel.bash", &script);
+    let checked = Command::new("bash").arg("-n").arg(shell.path().join("evenkeel.bash")).output();
+    assert_eq!(Ran::of(&checked.unwrap()).exits(0).stderr, "");
+    let wrong = shell.run(&["completion", "tcsh"]).exits(64);
+    assert!(wrong.stderr.contains("possible values"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -55,6 +55,44 @@ pub enum ListFormat {
     Name,
 }
 
+/// `completion`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    source <(evenkeel completion bash)                                    in this shell\n  \
+    evenkeel completion bash > /etc/bash_completion.d/evenkeel            in each new one\n  \
+    evenkeel completion zsh > \"${fpath[1]}/_evenkeel\"\n  \
+    evenkeel completion fish > ~/.config/fish/completions/evenkeel.fish\n\n\
+    Names of tasks are those that the daemon knows at that moment.")]
+pub struct Completion {
+    /// Which shell
+    pub shell: Shell,
+}
+
+/// A shell that can be taught to complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "they are names")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Powershell,
+    Zsh,
+}
+
+impl Shell {
+    /// As the completion library names it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Powershell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+}
+
 /// `explain`.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \

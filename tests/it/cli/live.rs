@@ -143,3 +143,25 @@ fn a_reader_that_leaves_must_end_who_follows() {
     let ran: Ran = shell.run(&["events", "--since", "1h", "-o", "wide"]).exits(0);
     assert!(ran.stdout.starts_with("NUMBER "), "{}", ran.stdout);
 }
+
+#[test]
+fn a_shell_must_complete_the_names_that_are_there_now() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let complete = |args: &[&str]| {
+        let mut command = shell.command(&[&["--", "evenkeel"], args].concat());
+        // As the script of `evenkeel completion bash` asks.
+        let last = args.len().to_string();
+        command.env("EVENKEEL_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", last);
+        command.env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_IFS", "\n");
+        Ran::of(&command.output().unwrap()).exits(0).stdout
+    };
+    assert_eq!(complete(&["des"]), "describe");
+    assert_eq!(complete(&["describe", "w"]), "web");
+    assert_eq!(complete(&["get", "-n", "d"]), "default");
+    assert_eq!(complete(&["get", "x"]), "");
+    assert_eq!(complete(&["explain", "spec.ports.hostP"]), "spec.ports.hostPort");
+    let elsewhere = shell.path().join("elsewhere");
+    let elsewhere = elsewhere.to_str().unwrap();
+    assert_eq!(complete(&["--state-dir", elsewhere, "get", "w"]), "", "another worker's state");
+}
