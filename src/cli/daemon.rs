@@ -13,7 +13,7 @@ use crate::db::{Db, Opened};
 use crate::domain::blueprint::Maker;
 use crate::domain::desired::Rules;
 use crate::domain::policy::Policy;
-use crate::domain::source::{FileState, Snapshot};
+use crate::domain::source::{FileState, Mounted, Snapshot};
 use crate::manifest;
 use crate::metrics::QueueMetrics;
 use crate::runtime::docker::{ConnectOptions, Docker};
@@ -93,7 +93,7 @@ pub fn reader(source: &str, policy: &Policy) -> impl Fn(&str, &[u8]) -> FileStat
 }
 
 /// How a source is watched; nothing beneath `host_paths` is a manifest.
-pub fn watching(source: &str, host_paths: &watch::Sender<BTreeSet<String>>) -> Options {
+pub fn watching(source: &str, host_paths: &watch::Sender<BTreeSet<Mounted>>) -> Options {
     let mut options = Options::new(source);
     options.host_paths = host_paths.subscribe();
     options.max_file_bytes = manifest::MAX_FILE_BYTES;
@@ -137,7 +137,7 @@ pub fn purpose(common: &Common, make: &Make, goal: Goal) -> anyhow::Result<Purpo
 pub async fn ready(
     common: &Common,
     purpose: Purpose,
-    channels: (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<String>>),
+    channels: (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<Mounted>>),
 ) -> anyhow::Result<Ready> {
     let Purpose { setting, rules, goal } = purpose;
     let dir = state_dir(common)?;
@@ -179,7 +179,7 @@ pub async fn looker(
 fn worker(
     common: &Common,
     purpose: Purpose,
-    (snapshots, host_paths): (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<String>>),
+    (snapshots, host_paths): (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<Mounted>>),
     opened: Opened,
 ) -> anyhow::Result<Worker<Docker>> {
     let Purpose { setting, rules, goal } = purpose;

@@ -97,6 +97,15 @@ pub enum Document {
     },
 }
 
+/// A host path that a task mounts, and the manifest that says so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mounted {
+    /// The path on the host, absolute.
+    pub path: String,
+    /// The file of the manifest, relative to the source, `/` between parts.
+    pub manifest: String,
+}
+
 /// Where a manifest stands.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Place {

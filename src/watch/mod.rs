@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::source::{FileState, Snapshot};
+use crate::domain::source::{FileState, Mounted, Snapshot};
 use follow::{Follower, Publisher};
 use hints::Hints;
 use mounts::Mounts;
@@ -53,10 +53,11 @@ pub struct Options {
     pub events: bool,
     /// The size of the largest file that is read, in bytes.
     pub max_file_bytes: u64,
-    /// The host paths, absolute, of every task that the worker knows, those that are broken or on
-    /// their way out included. What is beneath them is never read: a container may write there.
-    /// What manifests say is known here as soon as they are read.
-    pub host_paths: tokio::sync::watch::Receiver<BTreeSet<String>>,
+    /// The host paths of every task that the worker knows, those that are broken or on their way
+    /// out included. What is beneath them is never read: a container may write there; but a path
+    /// that its own manifest lies beneath hides nothing. What manifests say is known here as soon
+    /// as they are read.
+    pub host_paths: tokio::sync::watch::Receiver<BTreeSet<Mounted>>,
 }
 
 impl Options {

@@ -8,20 +8,20 @@ use tokio::sync::watch::Receiver;
 
 use super::names;
 use super::tree::Tree;
-use crate::domain::source::{Document, FileState};
+use crate::domain::source::{Document, FileState, Mounted};
 use crate::domain::template::MountSource;
 
 /// Paths beneath the root that are mounted.
 pub(super) struct Mounts {
-    /// Absolute paths that tasks mount, as the worker knows them.
-    known: Receiver<BTreeSet<String>>,
+    /// What tasks mount, as the worker knows it.
+    known: Receiver<BTreeSet<Mounted>>,
     /// Those, and what was read since, relative to the root.
     paths: BTreeSet<String>,
 }
 
 impl Mounts {
     /// Before anything was read.
-    pub(super) fn known(known: Receiver<BTreeSet<String>>) -> Self {
+    pub(super) fn known(known: Receiver<BTreeSet<Mounted>>) -> Self {
         Self { known, paths: BTreeSet::new() }
     }
 
@@ -44,14 +44,20 @@ impl Mounts {
     /// Has these, and those that were known before.
     pub(super) fn collect<'a>(&mut self, tree: &Tree, declared: impl Iterator<Item = &'a String>) {
         let known = self.known.borrow();
-        let known = known.iter().filter_map(|path| tree.relative(path));
-        let known = known.filter(|path| !path.is_empty());
+        let known = known.iter().filter_map(|it| hidden(&it.path, &it.manifest, tree));
         self.paths = known.chain(declared.cloned()).collect();
     }
 }
 
+/// What a mount of `host` hides of the source: the path beneath the root, but for one that is the
+/// root, or that the manifest itself lies beneath: it would hide what says that it is mounted.
+fn hidden(host: &str, manifest: &str, tree: &Tree) -> Option<String> {
+    let beneath = tree.relative(host).filter(|beneath| !beneath.is_empty())?;
+    (!names::is_at_or_beneath(manifest, &beneath)).then_some(beneath)
+}
+
 /// The paths beneath the source that the tasks of a file mount, and whether all its documents could
-/// be read. A path that the file itself lies beneath is left out: it would hide its own manifest.
+/// be read.
 pub(super) fn declared(state: &FileState, path: &str, tree: &Tree) -> (BTreeSet<String>, bool) {
     let FileState::Read { documents, .. } = state else { return (BTreeSet::new(), false) };
     let mut mounts = BTreeSet::new();
@@ -67,8 +73,7 @@ pub(super) fn declared(state: &FileState, path: &str, tree: &Tree) -> (BTreeSet<
         };
         for mount in &task.template.mounts {
             if let MountSource::HostPath { path: host, .. } = &mount.source {
-                let beneath = tree.relative(host).filter(|beneath| !beneath.is_empty());
-                mounts.extend(beneath.filter(|mount| !names::is_at_or_beneath(path, mount)));
+                mounts.extend(hidden(host, path, tree));
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::domain::exclusive::{self, Made, Written};
 use crate::domain::instance::{ContainerId, Instance};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
+use crate::domain::source::Mounted;
 use crate::domain::task::Task;
 use crate::domain::template::MountSource;
 use crate::domain::world::{PortRival, Writer};
@@ -19,7 +20,7 @@ pub struct Index {
     ports: BTreeMap<u16, BTreeSet<TaskName>>,
     mounts: BTreeMap<Written, BTreeSet<TaskName>>,
     of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<Written>)>,
-    host_paths: BTreeMap<TaskName, BTreeSet<String>>,
+    host_paths: BTreeMap<TaskName, BTreeSet<Mounted>>,
 }
 
 impl Index {
@@ -62,16 +63,8 @@ impl Index {
         &mut self,
         name: &TaskName,
         record: Option<&Record>,
-    ) -> Option<BTreeSet<String>> {
-        let mounts = record.into_iter().flat_map(forms).flat_map(|task| &task.template.mounts);
-        let paths: BTreeSet<String> = mounts
-            .filter_map(|mount| match &mount.source {
-                MountSource::HostPath { path, .. } => Some(path.clone()),
-                MountSource::Volume(_)
-                | MountSource::EngineVolume(_)
-                | MountSource::Tmpfs { .. } => None,
-            })
-            .collect();
+    ) -> Option<BTreeSet<Mounted>> {
+        let paths = record.map(mounted).unwrap_or_default();
         let before = if paths.is_empty() {
             self.host_paths.remove(name)
         } else {
@@ -118,6 +111,17 @@ fn drop_from<K: Ord + Clone>(map: &mut BTreeMap<K, BTreeSet<TaskName>>, key: &K,
             map.remove(key);
         }
     }
+}
+
+/// The host paths that a task mounts, in whatever form of it may run.
+fn mounted(record: &Record) -> BTreeSet<Mounted> {
+    let mounts = forms(record).flat_map(|task| &task.template.mounts);
+    let paths = mounts.filter_map(|mount| match &mount.source {
+        MountSource::HostPath { path, .. } => Some(path),
+        MountSource::Volume(_) | MountSource::EngineVolume(_) | MountSource::Tmpfs { .. } => None,
+    });
+    let manifest = &record.head.place.file;
+    paths.map(|path| Mounted { path: path.clone(), manifest: manifest.clone() }).collect()
 }
 
 /// The tasks that a record's containers are or will be made from.

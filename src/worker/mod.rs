@@ -57,7 +57,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::record::Record;
 use crate::domain::settle::Report;
-use crate::domain::source::Snapshot;
+use crate::domain::source::{Mounted, Snapshot};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::{Mono, Now};
 use crate::domain::world::Engine;
@@ -169,7 +169,7 @@ pub struct Worker<R: Runtime> {
     statuses: BTreeMap<TaskName, Arc<TaskStatus>>,
     news: News,
     index: Index,
-    host_paths: watch::Sender<BTreeSet<String>>,
+    host_paths: watch::Sender<BTreeSet<Mounted>>,
     leads: leads::Known,
     going: BTreeSet<TaskName>,
     /// Tasks with containers that were found at the start and that no record knows yet.

@@ -15,7 +15,7 @@ use crate::db::{Change, Opened};
 use crate::domain::desired::{Desired, Rules};
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;
-use crate::domain::source::Snapshot;
+use crate::domain::source::{Mounted, Snapshot};
 use crate::domain::world::Engine;
 use crate::metrics::QueueMetrics;
 use crate::patience::Patience;
@@ -44,7 +44,7 @@ pub struct Start<R> {
     /// What the source directory holds, from the first change on.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Where the host paths of all tasks are told: nothing beneath them is a manifest.
-    pub host_paths: watch::Sender<BTreeSet<String>>,
+    pub host_paths: watch::Sender<BTreeSet<Mounted>>,
     /// The current-state DB.
     pub opened: Opened,
     /// Until when it runs.

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use evenkeel::domain::diagnostic::{Diagnostic, InvalidReason};
 use evenkeel::domain::name::TaskName;
-use evenkeel::domain::source::{Document, FileState, Snapshot};
+use evenkeel::domain::source::{Document, FileState, Mounted, Snapshot};
 use evenkeel::domain::task::Task;
 use evenkeel::watch::{Options, WatchHealth, read_once, watch};
 use tempfile::TempDir;

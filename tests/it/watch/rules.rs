@@ -176,8 +176,24 @@ async fn a_mount_above_its_own_manifest_must_hide_nothing() {
         fs::write(root.join("x/a.yaml"), format!("task a {above}")).unwrap();
         fs::write(root.join("x/b.yaml"), "task b").unwrap();
     };
-    let mut watching = Watching::start(prepare, |_| {});
+    let (known, receiver) = channel([].into());
+    let mut root = PathBuf::new();
+    let mut watching = Watching::start(prepare, |options| {
+        root.clone_from(&options.root);
+        options.host_paths = receiver;
+    });
     watching.until(&["x/a.yaml: task a", "x/b.yaml: task b"]).await;
+    // Nor once the worker knows of it.
+    let mounted = |path: &Path, manifest: &str| Mounted {
+        path: path.display().to_string(),
+        manifest: manifest.into(),
+    };
+    known.send_replace([mounted(&root, "x/a.yaml"), mounted(&root.join("x"), "x/a.yaml")].into());
+    watching.listed_again(3).await;
+    watching.until(&["x/a.yaml: task a", "x/b.yaml: task b"]).await;
+    // One that another manifest mounts is another matter.
+    known.send_replace([mounted(&root.join("x"), "c.yaml")].into());
+    watching.until(&[]).await;
     watching.end().await;
 }
 
@@ -191,7 +207,7 @@ async fn what_a_known_task_mounts_must_not_be_read_while_it_is_known() {
     };
     let mut watching = Watching::start(prepare, |options| {
         site = options.root.join("site").display().to_string();
-        known.send_replace([site.clone()].into());
+        known.send_replace([Mounted { path: site.clone(), manifest: "web.yaml".into() }].into());
         options.host_paths = receiver;
     });
     watching.until(&["web.yaml: broken"]).await;
