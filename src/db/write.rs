@@ -27,7 +27,12 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
         Change::DropInstance(id) => drop_instance(connection, *id),
         Change::AddEvent(event) => add_event(connection, event),
         Change::KeepLog { instance, log } => connection
-            .prepare_cached("INSERT OR REPLACE INTO kept_log (instance, log) VALUES (?, ?)")?
+            // What is read again can only be less: the container has ended.
+            .prepare_cached(
+                "INSERT INTO kept_log (instance, log) VALUES (?, ?)
+                 ON CONFLICT (instance) DO UPDATE SET log = excluded.log
+                 WHERE length(excluded.log) > length(log)",
+            )?
             .execute(params![instance.0.to_string(), &log[log.len().saturating_sub(LOG_KEPT)..]])
             .map(drop),
         Change::SetMeta { key, value: Some(value) } => connection

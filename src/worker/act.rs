@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 
 use super::Worker;
 use super::engine::Finished;
-use super::steps::{Call, Done, perform};
+use super::steps::{Call, Done, Try, perform};
 use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::instance::{ContainerId, EndReason, Instance};
@@ -16,6 +16,9 @@ use crate::domain::plan::{Planned, Pull, Step};
 use crate::domain::record::Record;
 use crate::domain::template::PullPolicy;
 use crate::runtime::Runtime;
+
+/// How often the last words of a failed instance are tried to be read: its container stays as long.
+const LOG_TRIES: u32 = 3;
 
 impl<R: Runtime> Worker<R> {
     /// Has the image that a plan asks for pulled, and no other.
@@ -86,7 +89,9 @@ impl<R: Runtime> Worker<R> {
                 // The last words of what failed are written down first; the look after that asks
                 // for the removal again.
                 if failed && !self.logs_kept.contains(&id) {
-                    (Call::ReadLog(id, instance.id), None)
+                    let failures = record.troubles.get(&planned.seat).map_or(0, |it| it.failures);
+                    let attempt = if failures < LOG_TRIES { Try::Again } else { Try::Last };
+                    (Call::ReadLog(id, instance.id, attempt), None)
                 } else {
                     (Call::Remove(id.clone()), Some(id))
                 }

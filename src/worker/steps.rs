@@ -18,7 +18,7 @@ use crate::domain::subnet::Subnet;
 use crate::domain::template::{MountSource, Resources};
 use crate::files;
 use crate::patience::Patience;
-use crate::runtime::{LogQuery, Runtime};
+use crate::runtime::{LogQuery, Runtime, Unreachable};
 
 /// How long the last words of a failed container are read at most.
 const LOG_DEADLINE: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ pub enum Call {
     /// Stop it.
     Stop(ContainerId, Duration),
     /// Read the last words of a failed instance.
-    ReadLog(ContainerId, InstanceId),
+    ReadLog(ContainerId, InstanceId, Try),
     /// Remove it.
     Remove(ContainerId),
     /// Let it go on.
@@ -53,6 +53,15 @@ pub enum Call {
     Update(ContainerId, Resources),
     /// Put it back on its network.
     Connect(ContainerId, NetworkAttachment),
+}
+
+/// Whether what can't be read is asked for again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Try {
+    /// It is.
+    Again,
+    /// What can be read now is all there will be.
+    Last,
 }
 
 /// What came of a call.
@@ -103,9 +112,11 @@ pub async fn perform<R: Runtime>(
         Call::Refuse(rejection) => Report::Created(Outcome::Rejected(rejection)),
         Call::Start(id) => Report::Started(runtime.start(&id).await),
         Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
-        Call::ReadLog(id, instance) => {
-            log = Some((instance, last_words(&*runtime, &id).await));
-            Report::Other("read-log", Outcome::Done(()))
+        Call::ReadLog(id, instance, attempt) => {
+            let (words, read) = last_words(&*runtime, &id).await;
+            let done = matches!(read, Outcome::Done(())) || attempt == Try::Last;
+            log = done.then_some((instance, words));
+            Report::Other("read-log", if done { Outcome::Done(()) } else { read })
         }
         Call::Remove(id) => Report::Other("remove", runtime.remove(&id).await),
         Call::Unpause(id) => Report::Other("unpause", runtime.unpause(&id).await),
@@ -148,23 +159,30 @@ async fn create<R: Runtime>(
     runtime.create(&spec).await
 }
 
-/// The last of what a container wrote, [`LOG_KEPT`] bytes at most.
-async fn last_words<R: Runtime>(runtime: &R, id: &ContainerId) -> Vec<u8> {
+/// The last of what a container wrote, [`LOG_KEPT`] bytes at most, and whether it was read to its
+/// end.
+async fn last_words<R: Runtime>(runtime: &R, id: &ContainerId) -> (Vec<u8>, Outcome) {
     let query = LogQuery { tail: Some(LINES), ..LogQuery::default() };
     let mut chunks = runtime.logs(id, &query);
     let mut words = Vec::new();
     let read = async {
-        while let Some(Ok(chunk)) = chunks.next().await {
-            words.extend(chunk.bytes);
+        while let Some(chunk) = chunks.next().await {
+            words.extend(chunk?.bytes);
             if words.len() > 2 * LOG_KEPT {
                 words.drain(..words.len() - LOG_KEPT);
             }
         }
+        Ok::<(), Unreachable>(())
     };
-    // What was read until then is better than nothing.
-    let _late = tokio::time::timeout(LOG_DEADLINE, read).await;
+    let read = match tokio::time::timeout(LOG_DEADLINE, read).await {
+        Ok(Ok(())) => Outcome::Done(()),
+        Ok(Err(Unreachable(message))) => Outcome::Unknown(message),
+        Err(_late) => {
+            Outcome::Unknown(format!("the log was not read within {} s", LOG_DEADLINE.as_secs()))
+        }
+    };
     words.drain(..words.len().saturating_sub(LOG_KEPT));
-    words
+    (words, read)
 }
 
 fn labels(maker: &Maker, namespace: &Label) -> BTreeMap<String, String> {

@@ -236,6 +236,39 @@ async fn the_last_words_of_what_failed_must_be_kept_through_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn last_words_that_are_not_handed_out_must_be_asked_for_again_before_they_are_gone() {
+    let mut host = Host::new();
+    let fails = Behaviour::ends(millis(100), 3).writing("last words\n", "");
+    host.engine.task("default/web", fails);
+    host.engine.set_latency(Operation::Logs, secs(3600));
+    host.write("web.yaml", &task("web", ""));
+    host.start().await;
+    let asked = async |host: &Host| host.calls(Operation::Logs) == 2;
+    host.until("the log is asked for again", secs(60), asked).await;
+    assert_eq!(host.calls(Operation::Remove), 0, "its last words would be gone with it");
+    host.engine.set_latency(Operation::Logs, millis(10));
+    host.engine.set_latency(Operation::Remove, secs(1));
+    let removed = async |host: &Host| host.calls(Operation::Remove) == 1;
+    host.until("a failed one is being removed", secs(60), removed).await;
+    host.stop().await;
+    let sql = rusqlite::Connection::open(host.db_file()).unwrap();
+    let kept: Vec<u8> =
+        sql.query_row("SELECT log FROM kept_log LIMIT 1", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, b"last words\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_can_not_be_read_must_not_keep_a_dead_container_for_ever() {
+    let mut host = Host::new();
+    host.engine.task("default/web", Behaviour::ends(millis(100), 3));
+    host.engine.set_latency(Operation::Logs, secs(3600));
+    host.write("web.yaml", &task("web", ""));
+    host.start().await;
+    let removed = async |host: &Host| host.calls(Operation::Remove) == 1;
+    host.until("a failed one is removed", secs(120), removed).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_source_under_the_same_name_must_touch_nothing_until_approved() {
     let mut host =
         Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", "  replicas: 2"))]).await;
