@@ -158,11 +158,8 @@ impl<R: Runtime> Worker<R> {
             return Err(error.to_string());
         }
         info!(source, "what was made from another source directory was approved as ours");
-        self.engine.source_changed = None;
+        // What holds is held until the list tells that there is no third source.
         self.relist(super::Afresh::Containers);
-        for name in self.records.keys() {
-            self.queue.add(name.clone());
-        }
         Ok(())
     }
 

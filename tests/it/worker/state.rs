@@ -302,6 +302,36 @@ async fn another_source_under_the_same_name_must_touch_nothing_until_approved() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_approval_of_one_source_must_not_be_that_of_another() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let restart_at = async |host: &mut Host, source: &str, names: &[&str]| {
+        host.kill().await;
+        remove_db(host);
+        host.source = source.to_owned();
+        host.write_all(names.iter().map(|name| (format!("{name}.yaml"), task(name, ""))));
+        host.start().await;
+        host.until_reason(names[0], ConditionType::Converged, "SourceChanged").await;
+    };
+    restart_at(&mut host, "/srv/b", &["b"]).await;
+    host.approve_source("/srv/tasks").await.unwrap();
+    host.settle().await;
+    let before = host.live();
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["b.0.1", "web.0.1"]);
+    // Now what runs comes from two others, and nothing declares `web`.
+    restart_at(&mut host, "/srv/c", &["c", "d", "e"]).await;
+    host.remove(&["web.yaml"]);
+    sleep(secs(30)).await;
+    assert_eq!(host.overview().await.source_changed.as_deref(), Some("/srv/b"));
+    host.approve_source("/srv/b").await.unwrap();
+    sleep(secs(120)).await;
+    assert_eq!(host.overview().await.source_changed.as_deref(), Some("/srv/tasks"));
+    assert_eq!(host.live(), before);
+    host.approve_source("/srv/tasks").await.unwrap();
+    host.settle().await;
+    assert_eq!(host.live_names(), ["b.0.1", "c.0.1", "d.0.1", "e.0.1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removal_of_many_must_be_held_until_approved() {
     let names = ["a", "b", "c", "d"];
     let files: Vec<(String, String)> =
