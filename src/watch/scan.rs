@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -310,7 +311,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     /// Parses a content and shows it.
     fn take(&mut self, tree: &Tree, path: &str, bytes: &[u8]) {
         self.parsed += 1;
-        let state = (self.read)(path, bytes);
+        let state = self.parse(path, bytes);
         let (mounts, clean) = mounts::declared(&state, path, tree);
         let entry = self.entries.entry(path.to_owned()).or_default();
         entry.shown = Shown::Documents;
@@ -322,6 +323,15 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         }
         self.mounts.add(&entry.mounts);
         self.changes.insert(path.to_owned(), Some(state));
+    }
+
+    /// What a file holds. A bug that one file brings to light must not stop the reading of others.
+    fn parse(&self, path: &str, bytes: &[u8]) -> FileState {
+        let read = AssertUnwindSafe(|| (self.read)(path, bytes));
+        catch_unwind(read).unwrap_or_else(|_| {
+            let message = "evenkeel failed when it read this file: a bug of evenkeel".to_owned();
+            unreadable(path, message)
+        })
     }
 
     /// A file whose content is not believed yet keeps what is shown of it, if anything is.
@@ -340,15 +350,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         if !news {
             return;
         }
-        let problem = Diagnostic {
-            file: path.to_owned(),
-            place: None,
-            reason: InvalidReason::ParseFailed,
-            message,
-            help: None,
-        };
-        let state = FileState::Unreadable { digest: None, problems: vec![problem] };
-        self.changes.insert(path.to_owned(), Some(state));
+        self.changes.insert(path.to_owned(), Some(unreadable(path, message)));
     }
 
     fn drop_entry(&mut self, path: &str) {
@@ -376,6 +378,18 @@ fn endless(timeout: Duration, settle: Duration) -> String {
         "it has been written to for {timeout:?} without being closed; it is read when its writer \
          closes it, or rests for {settle:?}"
     )
+}
+
+/// A file that can't be read, and why.
+fn unreadable(path: &str, message: String) -> FileState {
+    let problem = Diagnostic {
+        file: path.to_owned(),
+        place: None,
+        reason: InvalidReason::ParseFailed,
+        message,
+        help: None,
+    };
+    FileState::Unreadable { digest: None, problems: vec![problem] }
 }
 
 #[cfg(test)]

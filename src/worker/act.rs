@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 
 use super::Worker;
 use super::engine::Finished;
+use super::guard::caught;
 use super::steps::{Call, Done, Try, perform};
 use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
@@ -47,7 +48,8 @@ impl<R: Runtime> Worker<R> {
     /// `start_task` and `stop_task`: begins one step.
     pub(super) fn start_step(&mut self, name: &TaskName, planned: &Planned) {
         let seat = planned.seat;
-        let Some((call, container)) = self.call(name, planned) else {
+        let call = caught(name, "step", || self.call(name, planned)).flatten();
+        let Some((call, container)) = call else {
             warn!(task = %name, %planned, "a step was planned that can't be begun");
             return;
         };

@@ -1,11 +1,11 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
+use super::guard::caught;
 use super::report::tell;
 use super::{Goal, Mail, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
@@ -23,9 +23,6 @@ use crate::runtime::Runtime;
 
 /// After how long a task that waits for something is looked at again in any case.
 const LOST_WAKE: Duration = Duration::from_secs(30);
-
-/// How long a task is left alone after a look at it panicked, times the panics in a row.
-const PANIC_WAIT: Duration = Duration::from_secs(5);
 
 /// One look, before it is written down.
 pub(super) struct Looked {
@@ -123,25 +120,6 @@ impl<R: Runtime> Worker<R> {
         self.db_trouble = Some(error.to_string());
         if error.needs_rebuild() {
             self.rebuild_db().await;
-        }
-    }
-
-    /// One look at a task. A bug that one task brings to light must not stop the others: it is
-    /// logged, and the task is looked at again later.
-    fn look_safely(&mut self, name: &TaskName) -> Option<Looked> {
-        let look = AssertUnwindSafe(|| self.look(name));
-        match catch_unwind(look) {
-            Ok(looked) => {
-                self.panics.remove(name);
-                looked
-            }
-            Err(_) => {
-                let count = self.panics.entry(name.clone()).or_default();
-                *count += 1;
-                error!(task = %name, count, "a look at this task panicked: a bug of evenkeel");
-                self.queue.add_after(name.clone(), PANIC_WAIT * (*count).min(60));
-                None
-            }
         }
     }
 
@@ -300,10 +278,9 @@ impl<R: Runtime> Worker<R> {
     /// Keeps what was planned, for whoever asks; those who wait for the same things look again.
     fn keep_plan(&mut self, name: TaskName, plan: Plan, now: Now) {
         let before = self.statuses.get(&name).cloned();
-        let status = self
-            .records
-            .get(&name)
-            .map(|record| self.status_of(record, &plan, before.as_deref(), now));
+        let status = self.records.get(&name).and_then(|record| {
+            caught(&name, "status", || self.status_of(record, &plan, before.as_deref(), now))
+        });
         self.plans.insert(name.clone(), plan);
         if let Some(status) = status {
             let moved = before.is_none_or(|before| {

@@ -15,6 +15,7 @@ pub mod command;
 mod engine;
 mod facts;
 mod found;
+mod guard;
 mod index;
 mod intake;
 mod leads;

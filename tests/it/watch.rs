@@ -171,6 +171,7 @@ fn reader(parsed: &Parsed) -> impl Fn(&str, &[u8]) -> FileState + Send + 'static
 fn document(file: &str, line: &str) -> Option<Document> {
     let mut words = line.split(' ');
     match words.next() {
+        Some("poison") => panic!("as a bug does"),
         Some("broken") => {
             let problem = Diagnostic {
                 file: file.to_owned(),

@@ -196,3 +196,20 @@ fn a_look_that_is_long_over_its_time_must_be_told() {
         assert!(told.contains(said), "{told}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_brings_a_bug_to_light_must_not_stop_the_reading_of_others() {
+    let prepare = |root: &Path| {
+        fs::write(root.join("a.yaml"), "poison").unwrap();
+        fs::write(root.join("web.yaml"), "task web").unwrap();
+    };
+    let mut watching = Watching::start(prepare, |_| {});
+    watching
+        .until(&["a.yaml ! evenkeel failed when it read this file", "web.yaml: task web"])
+        .await;
+    watching.write("web.yaml", "task web 2");
+    watching.until(&["a.yaml ! evenkeel failed", "web.yaml: task web 2"]).await;
+    watching.write("a.yaml", "task a");
+    watching.until(&["a.yaml: task a", "web.yaml: task web 2"]).await;
+    watching.end().await;
+}
