@@ -7,7 +7,7 @@ use tracing::{debug, warn};
 use super::Worker;
 use super::engine::Finished;
 use super::guard::caught;
-use super::steps::{Call, Done, Try, perform};
+use super::steps::{Call, Try, perform, prepare};
 use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::instance::{ContainerId, EndReason, Instance};
@@ -57,12 +57,18 @@ impl<R: Runtime> Worker<R> {
         self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
         let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
         let patience = self.patience.clone();
-        let (task, places) = (name.clone(), Arc::clone(&self.step_places));
-        // A stop mostly waits: it takes no place.
+        let task = name.clone();
+        // A stop mostly waits: it takes no place from what is started.
         let waits = matches!(call, Call::Stop(..));
+        let places = Arc::clone(if waits { &self.stop_places } else { &self.step_places });
         self.jobs.spawn(async move {
-            let _place = if waits { None } else { places.acquire().await.ok() };
-            let done: Done = perform(runtime, setting, patience, call).await;
+            let done = match prepare(&setting, &patience, call).await {
+                Ok(call) => {
+                    let _place = places.acquire().await.ok();
+                    perform(&*runtime, &setting, call).await
+                }
+                Err(done) => done,
+            };
             Finished::Step { task, seat, container, done }
         });
     }

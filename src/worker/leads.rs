@@ -38,6 +38,8 @@ pub(super) struct Known {
     leads: Leads,
     /// Those that are asked for and have not answered, since when.
     asked: BTreeMap<String, Mono>,
+    /// How many of the jobs wait for such answers.
+    pub(super) jobs: usize,
 }
 
 impl<R: Runtime> Worker<R> {
@@ -80,7 +82,7 @@ impl<R: Runtime> Worker<R> {
         let wanted: BTreeSet<String> = asks(self.judge(), tasks).collect();
         drop(snapshot);
         let now = self.clock.now().mono;
-        let Known { leads, asked } = &mut self.leads;
+        let Known { leads, asked, .. } = &mut self.leads;
         leads.retain(|path, _| wanted.contains(path));
         let late = asked.iter().filter(|(path, since)| {
             now.since(**since) >= PATIENCE && wanted.contains(path.as_str())
@@ -107,19 +109,25 @@ impl<R: Runtime> Worker<R> {
         };
         let answers = stream::iter(paths).map(ask).buffer_unordered(AT_ONCE);
         let answers = answers.filter_map(|joined| ready(joined.ok()));
-        self.jobs.spawn(next(answers.ready_chunks(TOGETHER).boxed()));
+        self.listen_to(answers.ready_chunks(TOGETHER).boxed());
     }
 
     /// Some paths were told, and more are to come.
     pub(super) fn on_led(&mut self, found: Vec<(String, String)>, more: Answers) {
+        self.leads.jobs -= 1;
         if found.is_empty() {
             return;
         }
-        self.jobs.spawn(next(more));
+        self.listen_to(more);
         for (path, _) in &found {
             self.leads.asked.remove(path);
         }
         self.learn_leads(found.into_iter().map(|(path, real)| (path, Lead::To(real))).collect());
+    }
+
+    fn listen_to(&mut self, answers: Answers) {
+        self.leads.jobs += 1;
+        self.jobs.spawn(next(answers));
     }
 
     /// What changed by these is judged again.

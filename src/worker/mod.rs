@@ -78,6 +78,9 @@ const BATCH: usize = 64;
 /// How many steps run at once: more gains nothing with the engine.
 const STEPS_AT_ONCE: usize = 8;
 
+/// How many stops run at once: each waits on a connection of its own, and those are limited.
+const STOPS_AT_ONCE: usize = 128;
+
 /// How many containers are looked at at once: each takes a connection of its own.
 const INSPECTS_AT_ONCE: usize = 16;
 
@@ -205,6 +208,7 @@ pub struct Worker<R: Runtime> {
     restart_turns: BTreeMap<TaskName, Mono>,
     inspect_places: Arc<Semaphore>,
     step_places: Arc<Semaphore>,
+    stop_places: Arc<Semaphore>,
     pull_places: Arc<Semaphore>,
     /// Looks at host paths before a container is made.
     patience: Patience,
@@ -304,22 +308,24 @@ impl<R: Runtime> Worker<R> {
                 let listed = self.sightings.listed_at.is_some();
                 let empty = self.records.is_empty() && self.networks.is_empty();
                 let listed = listed && self.resources_known;
-                (listed && empty && self.is_quiet()).then_some(Ended::Reached)
+                // Nothing is made any more: a disk that does not tell where it leads is no matter.
+                let quiet = self.is_quiet(self.leads.jobs);
+                (listed && empty && quiet).then_some(Ended::Reached)
             }
         }
     }
 
-    /// Whether nothing is under way.
-    fn is_quiet(&self) -> bool {
+    /// Whether nothing is under way, but for so many jobs that are no matter.
+    fn is_quiet(&self, jobs: usize) -> bool {
         self.queue.is_empty()
-            && self.jobs.is_empty()
+            && self.jobs.len() <= jobs
             && self.mail.is_empty()
             && self.relisting.wanted.is_none()
     }
 
     /// Whether nothing is left to do but to wait for people, or for ever.
     fn is_settled(&self) -> bool {
-        self.is_quiet()
+        self.is_quiet(0)
             && self.sightings.listed_at.is_some()
             && self.snapshot_came
             && self.unwritten.is_empty()

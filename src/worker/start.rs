@@ -124,6 +124,7 @@ impl<R: Runtime> Worker<R> {
             restart_at: crate::domain::time::Mono::default(),
             restart_turns: BTreeMap::new(),
             step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),
+            stop_places: Arc::new(Semaphore::new(super::STOPS_AT_ONCE)),
             pull_places: Arc::new(Semaphore::new(super::PULLS_AT_ONCE)),
             patience: Patience::new(super::HOST_PATHS.0, super::HOST_PATHS.1),
             db_trouble: None,

@@ -86,13 +86,8 @@ pub struct Setting {
     pub network_pool: Subnet,
 }
 
-/// Does one call.
-pub async fn perform<R: Runtime>(
-    runtime: Arc<R>,
-    setting: Arc<Setting>,
-    patience: Patience,
-    call: Call,
-) -> Done {
+/// Does one call that is prepared.
+pub async fn perform<R: Runtime>(runtime: &R, setting: &Setting, call: Call) -> Done {
     let mut log = None;
     let mut resource = None;
     let report = match call {
@@ -108,12 +103,12 @@ pub async fn perform<R: Runtime>(
             resource = Some(name);
             Report::Other("make-volume", made)
         }
-        Call::Create(spec) => Report::Created(create(&*runtime, &setting, &patience, *spec).await),
+        Call::Create(spec) => Report::Created(runtime.create(&spec).await),
         Call::Refuse(rejection) => Report::Created(Outcome::Rejected(rejection)),
         Call::Start(id) => Report::Started(runtime.start(&id).await),
         Call::Stop(id, grace) => Report::Other("stop", runtime.stop(&id, grace).await),
         Call::ReadLog(id, instance, attempt) => {
-            let (words, read) = last_words(&*runtime, &id).await;
+            let (words, read) = last_words(runtime, &id).await;
             let done = matches!(read, Outcome::Done(())) || attempt == Try::Last;
             log = done.then_some((instance, words));
             Report::Other("read-log", if done { Outcome::Done(()) } else { read })
@@ -131,19 +126,24 @@ pub async fn perform<R: Runtime>(
     Done { report, log, resource }
 }
 
-async fn create<R: Runtime>(
-    runtime: &R,
+/// What a call needs of the host first: that a container's host paths are there, which a disk that
+/// is away may keep one waiting for.
+///
+/// # Errors
+/// What came of it, if it can't be done.
+pub async fn prepare(
     setting: &Arc<Setting>,
     patience: &Patience,
-    mut spec: ContainerSpec,
-) -> Outcome<ContainerId> {
+    call: Call,
+) -> Result<Call, Done> {
+    let Call::Create(mut spec) = call else { return Ok(call) };
     let paths = spec.template.mounts.iter().filter_map(|mount| match &mount.source {
         MountSource::HostPath { path, .. } => Some(path.as_str()),
         MountSource::Volume(_) | MountSource::EngineVolume(_) | MountSource::Tmpfs { .. } => None,
     });
     let paths: Vec<&str> = paths.collect();
     if paths.is_empty() {
-        return runtime.create(&spec).await;
+        return Ok(Call::Create(spec));
     }
     let paths = paths.join(", ");
     let (setting, mut template) = (Arc::clone(setting), spec.template.clone());
@@ -151,12 +151,15 @@ async fn create<R: Runtime>(
         let prepared = files::prepare(&mut template, &setting.maker.source, &setting.policy);
         prepared.map(|()| template)
     };
-    match patience.run(&paths, prepare).await {
-        Ok(Ok(template)) => spec.template = template,
-        Ok(Err(rejection)) => return Outcome::Rejected(rejection),
-        Err(error) => return Outcome::Unknown(format!("host path {paths}: {error}")),
-    }
-    runtime.create(&spec).await
+    let outcome = match patience.run(&paths, prepare).await {
+        Ok(Ok(template)) => {
+            spec.template = template;
+            return Ok(Call::Create(spec));
+        }
+        Ok(Err(rejection)) => Outcome::Rejected(rejection),
+        Err(error) => Outcome::Unknown(format!("host path {paths}: {error}")),
+    };
+    Err(Done { report: Report::Created(outcome), log: None, resource: None })
 }
 
 /// The last of what a container wrote, [`LOG_KEPT`] bytes at most, and whether it was read to its

@@ -452,6 +452,22 @@ async fn down_must_remove_all_but_volumes_and_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_stops_at_once_must_not_take_every_connection() {
+    const ALL: u64 = 200;
+    const AT_ONCE: u64 = 128;
+    let replicas = format!("  replicas: {ALL}\n  terminationGracePeriodSeconds: 30");
+    let mut host = Host::with(&[("web.yaml", task("web", &replicas))]).await;
+    host.engine.set_latency(Operation::Stop, secs(20));
+    host.down().await;
+    let stops = |host: &Host| host.calls(Operation::Stop);
+    host.until("stops begin", secs(60), async |host| stops(host) >= AT_ONCE).await;
+    sleep(secs(10)).await;
+    assert_eq!(stops(&host), AT_ONCE);
+    sleep(secs(60)).await;
+    assert_eq!((stops(&host), host.ours().len()), (ALL, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn down_must_end_with_nothing_there_and_when_asked_of_a_daemon() {
     let mut host = Host::new();
     host.start_for(Goal::Down).await;
