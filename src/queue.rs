@@ -132,7 +132,7 @@ impl<K: Ord + Hash + Clone> Queue<K> {
             *failures = failures.saturating_add(1);
             *failures
         };
-        self.metrics.retries.increment();
+        self.metrics.retries.inc();
         let delay = self.retries.delay(&key, failures);
         self.add_after(key, delay);
         delay
@@ -183,7 +183,7 @@ impl<K: Ord + Hash + Clone> Queue<K> {
             return;
         };
         inner.stages.remove(key);
-        self.metrics.work.observe(since.elapsed());
+        self.metrics.done(since);
         match again {
             Some(wanted) => self.enter(&mut inner, key.clone(), wanted),
             // The last one to be done with may be what a shutdown waits for.
@@ -222,8 +222,8 @@ impl<K: Ord + Hash + Clone> Queue<K> {
             None => {
                 inner.stages.insert(key.clone(), Stage::Waiting { since });
                 inner.waiting.push_back(key);
-                self.metrics.adds.increment();
-                self.metrics.depth.set(inner.waiting.len());
+                self.metrics.adds.inc();
+                self.metrics.depth.set(depth(inner));
                 self.changed.notify_one();
             }
         }
@@ -242,7 +242,8 @@ impl<K: Ord + Hash + Clone> Queue<K> {
         if let Some(Stage::Waiting { since }) = inner.stages.insert(key.clone(), worked) {
             self.metrics.latency.observe(now.saturating_duration_since(since));
         }
-        self.metrics.depth.set(inner.waiting.len());
+        self.metrics.began(now);
+        self.metrics.depth.set(depth(inner));
         if !inner.waiting.is_empty() {
             // Several adds may have woken one waiter: it passes that on.
             self.changed.notify_one();
@@ -261,4 +262,8 @@ impl<K> Inner<K> {
         let again = |stage: &Stage| matches!(stage, Stage::Worked { again: Some(_), .. });
         self.shut_down && self.waiting.is_empty() && !self.stages.values().any(again)
     }
+}
+
+fn depth<K>(inner: &Inner<K>) -> i64 {
+    i64::try_from(inner.waiting.len()).unwrap_or(i64::MAX)
 }

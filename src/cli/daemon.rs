@@ -15,7 +15,7 @@ use crate::domain::desired::Rules;
 use crate::domain::policy::Policy;
 use crate::domain::source::{FileState, Mounted, Snapshot};
 use crate::manifest;
-use crate::metrics::QueueMetrics;
+use crate::metrics::Metrics;
 use crate::runtime::docker::{ConnectOptions, Docker};
 use crate::watch::Options;
 use crate::worker::{APPROVED_SOURCES, Goal, Lock, Setting, Start, Worker};
@@ -194,6 +194,6 @@ fn worker(
         host_paths,
         opened,
         goal,
-        queue_metrics: Arc::new(QueueMetrics::default()),
+        metrics: Arc::new(Metrics::default()),
     }))
 }

@@ -17,7 +17,7 @@ use crate::domain::name::TaskName;
 use crate::domain::record::Record;
 use crate::domain::source::{Mounted, Snapshot};
 use crate::domain::world::Engine;
-use crate::metrics::QueueMetrics;
+use crate::metrics::Metrics;
 use crate::patience::Patience;
 use crate::queue::{Queue, RetryPolicy};
 use crate::runtime::Runtime;
@@ -49,8 +49,8 @@ pub struct Start<R> {
     pub opened: Opened,
     /// Until when it runs.
     pub goal: Goal,
-    /// Counters of the queue.
-    pub queue_metrics: Arc<QueueMetrics>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<R: Runtime> Worker<R> {
@@ -66,7 +66,7 @@ impl<R: Runtime> Worker<R> {
             host_paths,
             opened,
             goal,
-            queue_metrics,
+            metrics,
         } = start;
         let clock = Clock::begin();
         report(&opened);
@@ -76,7 +76,7 @@ impl<R: Runtime> Worker<R> {
         let known = records.values().map(|it| (it.head.task.clone(), it.head.place.clone()));
         let desired = Desired::restored(known);
         let seed = clock.now().wall.millis().unsigned_abs();
-        let queue = Queue::new(RetryPolicy::with_seed(seed), queue_metrics);
+        let queue = Queue::new(RetryPolicy::with_seed(seed), Arc::clone(&metrics.queue));
         let mut worker = Self {
             setting: Arc::new(setting),
             rules,

@@ -6,6 +6,7 @@ mod cli;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod db;
+mod exposition;
 mod manifest;
 mod queue;
 mod reasons;

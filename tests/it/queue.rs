@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::metrics::QueueMetrics;
+use evenkeel::metrics::{Exposition, Metrics};
 use evenkeel::queue::{Queue, RetryPolicy};
 use futures_util::FutureExt;
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
+
+use crate::exposition::sample;
 
 const POLICY: RetryPolicy =
     RetryPolicy { base: Duration::from_millis(10), max: Duration::from_secs(30), seed: 1 };
@@ -237,21 +239,35 @@ async fn a_shutdown_wakes_every_waiter() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_queue_does_is_counted() {
-    let metrics = Arc::new(QueueMetrics::default());
-    let queue = Queue::new(POLICY, Arc::clone(&metrics));
+    let metrics = Metrics::default();
+    let queue = Queue::new(POLICY, Arc::clone(&metrics.queue));
+    let read = |name: &str| {
+        let text = metrics.exposed(Exposition::OpenMetrics);
+        sample(&text, &format!("workqueue_{name}{{name=\"tasks\"}}")).unwrap()
+    };
     for name in ["a", "b", "a"] {
         queue.add(name);
     }
-    assert_eq!((metrics.adds.get(), metrics.depth.get()), (2, 2));
+    assert_eq!((read("adds_total"), read("depth")), (2.0, 2.0));
     advance(millis(30)).await;
     let name = queue.try_next().unwrap();
-    assert_eq!((metrics.latency.count(), metrics.latency.total()), (1, millis(30)));
-    assert_eq!(metrics.depth.get(), 1);
-    advance(millis(7)).await;
+    let waited = (read("queue_duration_seconds_count"), read("queue_duration_seconds_sum"));
+    assert_eq!((waited, read("depth")), ((1.0, 0.03), 1.0));
+    advance(millis(5)).await;
+    let other = queue.try_next().unwrap();
+    advance(millis(2)).await;
+    let under_way = || (read("unfinished_work_seconds"), read("longest_running_processor_seconds"));
+    assert_eq!(under_way(), (0.007 + 0.002, 0.007));
     queue.done(&name);
-    assert_eq!((metrics.work.count(), metrics.work.total()), (1, millis(7)));
+    assert_eq!(under_way(), (0.002, 0.002));
+    assert_eq!(
+        (read("work_duration_seconds_count"), read("work_duration_seconds_sum")),
+        (1.0, 0.007)
+    );
+    queue.done(&other);
+    assert_eq!(under_way(), (0.0, 0.0));
     queue.retry(name);
-    assert_eq!(metrics.retries.get(), 1);
+    assert_eq!(read("retries_total"), 1.0);
 }
 
 #[derive(Debug, Clone)]

@@ -20,7 +20,7 @@ use evenkeel::domain::policy::{Level, Policy};
 use evenkeel::domain::source::{FileState, Snapshot};
 use evenkeel::domain::status::{ConditionType, TaskStatus};
 use evenkeel::manifest;
-use evenkeel::metrics::QueueMetrics;
+use evenkeel::metrics::Metrics;
 use evenkeel::runtime::simulated::{Operation, Simulated};
 use evenkeel::watch::WatchHealth;
 use evenkeel::worker::command::{Command, Overview};
@@ -60,7 +60,7 @@ struct Running {
     kill: CancellationToken,
     task: JoinHandle<End>,
     db: Db,
-    metrics: Arc<QueueMetrics>,
+    metrics: Arc<Metrics>,
 }
 
 pub fn secs(seconds: u64) -> Duration {
@@ -186,7 +186,7 @@ impl Host {
         let (snapshots, receiver) = watch::channel(Arc::new(none));
         let (commands, inbox) = mpsc::channel(16);
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
-        let metrics = Arc::new(QueueMetrics::default());
+        let metrics = Arc::new(Metrics::default());
         let db = opened.db.clone();
         let worker = self.worker(goal, opened, receiver, Arc::clone(&metrics));
         let inputs = Inputs { commands: inbox, stop: stop.clone() };
@@ -208,7 +208,7 @@ impl Host {
         goal: Goal,
         opened: Opened,
         snapshots: watch::Receiver<Arc<Snapshot>>,
-        queue_metrics: Arc<QueueMetrics>,
+        metrics: Arc<Metrics>,
     ) -> Worker<Simulated> {
         Worker::open(Start {
             host_paths: tokio::sync::watch::Sender::default(),
@@ -223,7 +223,7 @@ impl Host {
             snapshots,
             opened,
             goal,
-            queue_metrics,
+            metrics,
         })
     }
 
@@ -232,7 +232,7 @@ impl Host {
         let mut opened = Db::open_read_only(&self.state.path().join("none")).await.unwrap();
         opened.stored.records = self.ask(Command::Records).await;
         let (_sender, snapshots) = watch::channel(self.snapshot());
-        let metrics = Arc::new(QueueMetrics::default());
+        let metrics = Arc::new(Metrics::default());
         self.worker(Goal::Forever, opened, snapshots, metrics).preview().await
     }
 
@@ -340,7 +340,7 @@ impl Host {
 
     /// How many names were put on the queue.
     pub fn wakes(&self) -> u64 {
-        self.running.as_ref().unwrap().metrics.adds.get()
+        self.running.as_ref().unwrap().metrics.queue.adds.get()
     }
 
     /// Waits until `is_so`, for so long at most.

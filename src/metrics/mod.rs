@@ -1,0 +1,57 @@
+//! What is counted and measured: plain numbers, handed to whoever counts and read by whoever shows
+//! them.
+//!
+//! Nothing is decided by them, and there is no global registry: a process may have several
+//! [`Metrics`], as its tests do. Counting asks nobody anything. Only here: `prometheus_client`.
+
+mod queue;
+mod timing;
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::registry::Registry;
+
+pub use queue::QueueMetrics;
+pub use timing::Timing;
+
+/// All that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    /// By the queue.
+    pub queue: Arc<QueueMetrics>,
+    registry: Registry,
+}
+
+/// How it is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Exposition {
+    /// As `OpenMetrics` 1.0 has it.
+    #[default]
+    OpenMetrics,
+    /// As Prometheus had it before, and as `promtool check metrics` reads it.
+    PrometheusText,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let queue = Arc::<QueueMetrics>::default();
+        queue.register(&mut registry);
+        Self { queue, registry }
+    }
+}
+
+impl Metrics {
+    /// All of it, as it is now.
+    #[must_use]
+    pub fn exposed(&self, exposition: Exposition) -> String {
+        let mut text = String::new();
+        let written = match exposition {
+            Exposition::OpenMetrics => text::encode(&mut text, &self.registry),
+            Exposition::PrometheusText => prometheus_text::encode(&mut text, &self.registry),
+        };
+        written.expect("writing to a text never fails");
+        text
+    }
+}
