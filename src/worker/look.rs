@@ -6,8 +6,9 @@ use tracing::{debug, error, warn};
 use uuid::Uuid;
 
 use super::guard::caught;
+use super::mail::{Mail, deliver, kept_log};
 use super::report::tell;
-use super::{Goal, Mail, RESTART_PACE, Worker, changes};
+use super::{Goal, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
 use crate::domain::decide::decide;
 use crate::domain::desired::Presence;
@@ -320,28 +321,6 @@ impl<R: Runtime> Worker<R> {
             self.remove_network(&name.namespace);
         }
     }
-
-    /// Writes down what came of steps that ended while the worker was stopping.
-    pub(super) async fn write_down_mail(&mut self) {
-        let now = self.clock.now();
-        let mut written = Vec::new();
-        let mails = std::mem::take(&mut self.mail);
-        written.extend(mails.values().flatten().filter_map(kept_log));
-        for (name, mails) in mails {
-            let Some(before) = self.records.get(&name).cloned() else { continue };
-            let mut record = before.clone();
-            for mail in mails {
-                // What is told of it is told again by the next start.
-                let _notes = deliver(&mut record, mail, now);
-            }
-            written.extend(changes::between(Some(&before), &record));
-        }
-        if !written.is_empty()
-            && let Err(error) = self.db.write(written).await
-        {
-            warn!(%error, "what came of the last steps was not written down");
-        }
-    }
 }
 
 /// The containers of a task's instances.
@@ -357,20 +336,4 @@ fn gone(record: &Record) -> Note {
         _ => ("LetGo", format!("its manifest lets its containers go: {left} stay as they are")),
     };
     Note::normal(None, word, message)
-}
-
-/// The last words of an instance, as they are written down.
-fn kept_log(mail: &Mail) -> Option<Change> {
-    match mail {
-        Mail::Log(instance, log) => Some(Change::KeepLog { instance: *instance, log: log.clone() }),
-        Mail::Step(..) | Mail::Pull(..) => None,
-    }
-}
-
-fn deliver(record: &mut Record, mail: Mail, now: Now) -> Vec<Note> {
-    match mail {
-        Mail::Step(seat, report, at) => settle::apply(record, seat, report, at),
-        Mail::Pull(revision, outcome) => settle::apply_pull(record, revision, outcome, now),
-        Mail::Log(..) => Vec::new(),
-    }
 }

@@ -21,6 +21,7 @@ mod intake;
 mod leads;
 mod lock;
 mod look;
+mod mail;
 mod networks;
 pub mod news;
 mod observe;
@@ -52,15 +53,13 @@ use tracing::{error, info};
 
 use crate::db::Db;
 use crate::domain::desired::{Desired, Rules};
-use crate::domain::instance::{ContainerId, InstanceId, Seat};
+use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::TaskName;
-use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::record::Record;
-use crate::domain::settle::Report;
 use crate::domain::source::{Mounted, Snapshot};
 use crate::domain::status::TaskStatus;
-use crate::domain::time::{Mono, Now};
+use crate::domain::time::Mono;
 use crate::domain::world::Engine;
 use crate::patience::Patience;
 use crate::queue::Queue;
@@ -68,6 +67,7 @@ use crate::runtime::{EngineEvent, EngineInfo, Runtime};
 use command::{Command, Overview};
 use engine::Finished;
 use index::Index;
+use mail::Mail;
 use news::News;
 use pulls::Pulls;
 use sightings::Sightings;
@@ -144,15 +144,6 @@ pub struct Inputs {
     pub commands: mpsc::Receiver<Command>,
     /// Tells it to stop.
     pub stop: CancellationToken,
-}
-
-/// A report that the next look at its task applies first.
-#[derive(Debug, Clone)]
-enum Mail {
-    /// What came of a step, and when: a list that is asked for from then on shows it.
-    Step(Seat, Report, Now),
-    Pull(u32, Outcome<String>),
-    Log(InstanceId, Vec<u8>),
 }
 
 /// One worker.
