@@ -26,6 +26,8 @@ pub struct Ready {
     pub worker: Worker<Docker>,
     /// Its DB.
     pub db: Db,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Keeps others off the source, if it is there.
     pub source_lock: Option<Lock>,
     _state_lock: Lock,
@@ -102,11 +104,14 @@ pub fn watching(source: &str, host_paths: &watch::Sender<BTreeSet<Mounted>>) -> 
 
 /// The engine, as the command line says.
 pub fn docker(common: &Common) -> anyhow::Result<Docker> {
-    let options = ConnectOptions {
+    Ok(Docker::connect(engine(common))?)
+}
+
+fn engine(common: &Common) -> ConnectOptions {
+    ConnectOptions {
         host: common.docker_host.clone(),
         docker_config: ConnectOptions::docker_config_from_env(),
-    };
-    Ok(Docker::connect(options)?)
+    }
 }
 
 /// A channel for snapshots; nothing in it counts before the first that is sent.
@@ -148,8 +153,10 @@ pub async fn ready(
     };
     let opened = Db::open(&dir).await?;
     let db = opened.db.clone();
-    let worker = worker(common, Purpose { setting, rules, goal }, channels, opened)?;
-    Ok(Ready { worker, db, source_lock: source, _state_lock: state })
+    let metrics = Arc::new(Metrics::default());
+    let made = (opened, Arc::clone(&metrics));
+    let worker = worker(common, Purpose { setting, rules, goal }, channels, made)?;
+    Ok(Ready { worker, db, metrics, source_lock: source, _state_lock: state })
 }
 
 /// A worker that only looks: it takes no lock, and what it knows can't be written. What is known
@@ -173,17 +180,18 @@ pub async fn looker(
         Err(ClientError::NoDaemon(_)) => Db::open_read_only(&dir).await?,
         Err(error) => return Err(error.into()),
     };
-    worker(common, purpose, (snapshots, watch::Sender::default()), opened)
+    let made = (opened, Arc::new(Metrics::default()));
+    worker(common, purpose, (snapshots, watch::Sender::default()), made)
 }
 
 fn worker(
     common: &Common,
     purpose: Purpose,
     (snapshots, host_paths): (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<Mounted>>),
-    opened: Opened,
+    (opened, metrics): (Opened, Arc<Metrics>),
 ) -> anyhow::Result<Worker<Docker>> {
     let Purpose { setting, rules, goal } = purpose;
-    let docker = docker(common)?;
+    let docker = Docker::counted(engine(common), Arc::clone(&metrics.engine))?;
     let local_engine = docker.is_local();
     Ok(Worker::open(Start {
         setting,
@@ -194,6 +202,6 @@ fn worker(
         host_paths,
         opened,
         goal,
-        metrics: Arc::new(Metrics::default()),
+        metrics,
     }))
 }

@@ -1,5 +1,7 @@
 //! `evenkeel run`.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +39,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     ));
     // From here on the watch has it, also where another directory comes into its place.
     drop(ready.source_lock);
+    watched.saved = Arc::clone(&ready.metrics.saved);
     let stop = CancellationToken::new();
     let (commands_in, commands) = mpsc::channel(QUESTIONS);
     let (health_in, health) = watch::channel(WatchHealth::default());

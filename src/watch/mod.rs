@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::source::{FileState, Mounted, Snapshot};
+use crate::metrics::Saved;
 use follow::{Follower, Publisher};
 use hints::Hints;
 use mounts::Mounts;
@@ -58,6 +59,8 @@ pub struct Options {
     /// that its own manifest lies beneath hides nothing. What manifests say is known here as soon
     /// as they are read.
     pub host_paths: tokio::sync::watch::Receiver<BTreeSet<Mounted>>,
+    /// Where it is noted when files were saved.
+    pub saved: Arc<Saved>,
 }
 
 impl Options {
@@ -75,6 +78,7 @@ impl Options {
             events: true,
             max_file_bytes: 1024 * 1024,
             host_paths: tokio::sync::watch::channel(BTreeSet::new()).1,
+            saved: Arc::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl Options {
             write_timeout: self.write_timeout,
             max_file_bytes: self.max_file_bytes,
             lock: self.lock,
+            saved: Arc::clone(&self.saved),
         };
         Scanner::new(manner, Mounts::known(self.host_paths.clone()), read)
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer};
@@ -15,6 +16,7 @@ use super::names;
 use super::tree::{Id, Kind, Lock, Refusal, Tree};
 use crate::domain::diagnostic::{Diagnostic, InvalidReason};
 use crate::domain::source::FileState;
+use crate::metrics::Saved;
 
 /// How often a listing is made again because the directory moves under it.
 const MAX_LISTINGS: usize = 4;
@@ -34,6 +36,8 @@ pub(super) struct Manner {
     pub(super) max_file_bytes: u64,
     /// Keep others off the directory.
     pub(super) lock: bool,
+    /// Where it is noted when files were saved.
+    pub(super) saved: Arc<Saved>,
 }
 
 /// What is known of the source.
@@ -303,7 +307,10 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         match entry.judge(seen, trust, clock, self.manner.settle) {
             Verdict::Same => {}
             Verdict::Wait => self.wait_for(path),
-            Verdict::Take => self.take(tree, path, &content.bytes),
+            Verdict::Take => {
+                self.manner.saved.note(path, content.stamp.changed);
+                self.take(tree, path, &content.bytes);
+            }
         }
         true
     }
@@ -357,6 +364,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         if self.entries.remove(path).is_some_and(|entry| entry.shown != Shown::Nothing) {
             self.changes.insert(path.to_owned(), None);
         }
+        self.manner.saved.forget(path);
     }
 
     fn drop_mounted(&mut self) {
@@ -420,6 +428,7 @@ mod tests {
             write_timeout: Duration::ZERO,
             max_file_bytes: 10,
             lock: false,
+            saved: Arc::default(),
         };
         let mut scanner = Scanner::new(manner, mounts, |_, bytes| text(bytes));
         let one = Some(text(b"one"));

@@ -1,13 +1,15 @@
 //! `start_task` and `stop_task`: what a plan asks for, begun.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::Worker;
 use super::engine::Finished;
 use super::guard::caught;
 use super::steps::{Call, Try, perform, prepare};
+use super::{Worker, measure};
 use crate::domain::blueprint::{blueprint, network_of, task_of};
 use crate::domain::container::{container_name, network_name, volume_name};
 use crate::domain::instance::{ContainerId, EndReason, Instance};
@@ -24,11 +26,12 @@ const LOG_TRIES: u32 = 3;
 impl<R: Runtime> Worker<R> {
     /// Has the image that a plan asks for pulled, and no other.
     pub(super) fn want_pull(&mut self, name: &TaskName, pull: Option<&Pull>) {
-        let (runtime, places) = (&self.runtime, &self.pull_places);
+        let (runtime, places, metrics) = (&self.runtime, &self.pull_places, &self.metrics);
         let jobs = &mut self.jobs;
         self.pulls.want(name, pull, |pull| {
             let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
             let (image, policy) = (pull.image.clone(), pull.policy);
+            let metrics = Arc::clone(metrics);
             jobs.spawn(async move {
                 // What is there needs no place among those that fetch.
                 if policy != PullPolicy::Always {
@@ -39,7 +42,9 @@ impl<R: Runtime> Worker<R> {
                     }
                 }
                 let _place = places.acquire().await;
+                let began = Instant::now();
                 let outcome = runtime.pull(&image, policy).await;
+                metrics.work.stepped(("pull", "ImageWanted"), outcome.word(), began.elapsed());
                 Finished::Pulled(image, policy, outcome)
             })
         });
@@ -58,6 +63,7 @@ impl<R: Runtime> Worker<R> {
         let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
         let patience = self.patience.clone();
         let task = name.clone();
+        let (metrics, reason) = (Arc::clone(&self.metrics), planned.reason.word());
         // A stop mostly waits: it takes no place from what is started.
         let waits = matches!(call, Call::Stop(..));
         let places = Arc::clone(if waits { &self.stop_places } else { &self.step_places });
@@ -65,9 +71,15 @@ impl<R: Runtime> Worker<R> {
             let done = match prepare(&setting, &patience, call).await {
                 Ok(call) => {
                     let _place = places.acquire().await.ok();
-                    perform(&*runtime, &setting, call).await
+                    let began = Instant::now();
+                    let done = perform(&*runtime, &setting, call).await;
+                    measure::step(&metrics.work, &done.report, reason, began.elapsed());
+                    done
                 }
-                Err(done) => done,
+                Err(done) => {
+                    measure::step(&metrics.work, &done.report, reason, Duration::ZERO);
+                    done
+                }
             };
             Finished::Step { task, seat, container, done }
         });

@@ -9,6 +9,7 @@ use tracing::error;
 use super::Worker;
 use super::look::Looked;
 use crate::domain::name::TaskName;
+use crate::metrics::Look;
 use crate::runtime::Runtime;
 
 /// How long a task is left alone after a look at it panicked, times the panics in a row.
@@ -24,6 +25,7 @@ impl<R: Runtime> Worker<R> {
                 looked
             }
             Err(_) => {
+                self.metrics.work.looked(Look::Panicked);
                 let count = self.panics.entry(name.clone()).or_default();
                 *count += 1;
                 error!(task = %name, count, "a look at this task panicked: a bug of evenkeel");

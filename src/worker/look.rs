@@ -20,6 +20,7 @@ use crate::domain::plan::{Plan, Waiting};
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
+use crate::metrics::Look;
 use crate::runtime::Runtime;
 
 /// After how long a task that waits for something is looked at again in any case.
@@ -91,6 +92,7 @@ impl<R: Runtime> Worker<R> {
 
     /// What was seen is told, though it can't be written down and nothing is done about it.
     fn show_unwritten(&mut self, looked: &Looked) {
+        self.metrics.work.looked(Look::Unwritten);
         let before = self.statuses.get(&looked.name).cloned();
         let before = before.as_deref();
         let status = self.status_of(&looked.record, &looked.plan, before, looked.now);
@@ -203,6 +205,7 @@ impl<R: Runtime> Worker<R> {
     /// What was looked at is written down: it holds, and its steps begin.
     fn begin(&mut self, looked: Looked) {
         let Looked { name, before, record, plan, events, now, .. } = looked;
+        self.measure(before.as_ref(), (&record, &plan), now);
         self.keep_logs(&name, &record);
         self.mail.remove(&name);
         for event in events {

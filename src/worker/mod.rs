@@ -22,6 +22,7 @@ mod leads;
 mod lock;
 mod look;
 mod mail;
+mod measure;
 mod networks;
 pub mod news;
 mod observe;
@@ -61,6 +62,7 @@ use crate::domain::source::{Mounted, Snapshot};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Mono;
 use crate::domain::world::Engine;
+use crate::metrics::Metrics;
 use crate::patience::Patience;
 use crate::queue::Queue;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime};
@@ -68,6 +70,7 @@ use command::{Command, Overview};
 use engine::Finished;
 use index::Index;
 use mail::Mail;
+use measure::Rising;
 use news::News;
 use pulls::Pulls;
 use sightings::Sightings;
@@ -155,6 +158,9 @@ pub struct Worker<R: Runtime> {
     db: Db,
     clock: Clock,
     queue: Queue<TaskName>,
+    metrics: Arc<Metrics>,
+    /// What was saved and does not run yet.
+    rising: Rising,
     desired: Desired,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The watch has said something of the source.

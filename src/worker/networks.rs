@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::engine::Finished;
@@ -69,9 +70,12 @@ impl<R: Runtime> Worker<R> {
 
     fn begin_removal(&mut self, network: String) {
         if self.leaving_networks.insert(network.clone()) {
-            let runtime = Arc::clone(&self.runtime);
+            let (runtime, metrics) = (Arc::clone(&self.runtime), Arc::clone(&self.metrics));
             self.jobs.spawn(async move {
+                let began = Instant::now();
                 let outcome = runtime.remove_network(&network).await;
+                let step = ("remove-network", "Cleanup");
+                metrics.work.stepped(step, outcome.word(), began.elapsed());
                 Finished::NetworkRemoved(network, outcome)
             });
         }

@@ -85,6 +85,8 @@ impl<R: Runtime> Worker<R> {
             db: opened.db,
             clock,
             queue,
+            metrics,
+            rising: super::Rising::since(clock.now().wall),
             desired,
             snapshots,
             snapshot_came: false,
@@ -140,6 +142,7 @@ impl<R: Runtime> Worker<R> {
     fn begin_known(&mut self) {
         let known: Vec<TaskName> = self.records.keys().cloned().collect();
         for name in known {
+            self.metrics.work.known(&name);
             let record = self.records.get(&name).cloned();
             self.index_claims(&name, record.as_ref());
             self.index_host_paths(&name, record.as_ref());

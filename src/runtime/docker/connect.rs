@@ -3,6 +3,9 @@
 //! Nothing here speaks to the engine: it may come up later.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::metrics::EngineMetrics;
 
 /// Where Docker listens unless it is told otherwise.
 const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
@@ -47,16 +50,25 @@ pub enum ConnectError {
     },
 }
 
+/// The engine, as every request to it finds it.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    /// Where it listens.
+    pub(super) way: Way,
+    /// Where requests are counted.
+    pub(super) metrics: Arc<EngineMetrics>,
+}
+
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Address {
+pub(super) enum Way {
     /// A socket on this host.
     Unix(PathBuf),
     /// `host:port`, without TLS.
     Tcp(String),
 }
 
-impl Address {
+impl Way {
     /// Reads what `--docker-host` and `DOCKER_HOST` say.
     pub(super) fn parse(text: Option<&str>) -> Result<Self, ConnectError> {
         let text = text.unwrap_or(DEFAULT_SOCKET);
@@ -81,13 +93,13 @@ mod tests {
 
     #[test]
     fn an_address_is_a_socket_or_a_host_with_its_port() {
-        let unix = |path: &str| Ok(Address::Unix(path.into()));
-        assert_eq!(Address::parse(None), unix("/var/run/docker.sock"));
-        assert_eq!(Address::parse(Some("unix:///run/d.sock")), unix("/run/d.sock"));
-        assert_eq!(Address::parse(Some("/run/d.sock")), unix("/run/d.sock"));
-        assert_eq!(Address::parse(Some("tcp://h:2375")), Ok(Address::Tcp("h:2375".into())));
+        let unix = |path: &str| Ok(Way::Unix(path.into()));
+        assert_eq!(Way::parse(None), unix("/var/run/docker.sock"));
+        assert_eq!(Way::parse(Some("unix:///run/d.sock")), unix("/run/d.sock"));
+        assert_eq!(Way::parse(Some("/run/d.sock")), unix("/run/d.sock"));
+        assert_eq!(Way::parse(Some("tcp://h:2375")), Ok(Way::Tcp("h:2375".into())));
         for bad in ["", "d.sock", "unix://d.sock", "tcp://h", "tcp://:1", "tcp://h:x", "ssh://h"] {
-            assert_eq!(Address::parse(Some(bad)), Err(ConnectError::BadAddress(bad.into())));
+            assert_eq!(Way::parse(Some(bad)), Err(ConnectError::BadAddress(bad.into())));
         }
     }
 }

@@ -8,6 +8,7 @@ mod ask;
 mod body;
 mod classify;
 mod connect;
+mod count;
 mod create;
 mod events;
 mod login;
@@ -19,6 +20,7 @@ mod steps;
 mod transport;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
@@ -27,7 +29,7 @@ use tokio::sync::Mutex;
 
 pub use connect::{ConnectError, ConnectOptions};
 
-use self::connect::Address;
+use self::connect::{Address, Way};
 use self::login::Logins;
 use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
@@ -36,6 +38,7 @@ use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
+use crate::metrics::EngineMetrics;
 
 /// bollard's own deadline covers headers only, for all calls alike. Ours are shorter or, for a
 /// stop with a long grace, longer; so its is out of the way.
@@ -59,7 +62,18 @@ impl Docker {
     /// # Errors
     /// If the address is none.
     pub fn connect(options: ConnectOptions) -> Result<Self, ConnectError> {
-        let address = Address::parse(options.host.as_deref())?;
+        Self::counted(options, Arc::default())
+    }
+
+    /// The same, with what is asked of the engine counted there.
+    ///
+    /// # Errors
+    /// If the address is none.
+    pub fn counted(
+        options: ConnectOptions,
+        metrics: Arc<EngineMetrics>,
+    ) -> Result<Self, ConnectError> {
+        let address = Address { way: Way::parse(options.host.as_deref())?, metrics };
         let to = address.clone();
         let engine = bollard::Docker::connect_with_custom_transport(
             move |request| transport::send(to.clone(), request),
@@ -82,7 +96,7 @@ impl Docker {
     /// Whether it shares this host, as far as its address tells.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        matches!(self.address, Address::Unix(_))
+        matches!(self.address.way, Way::Unix(_))
     }
 }
 

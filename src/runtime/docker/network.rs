@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::ask::{encode, exchange, get, get_list, within};
 use super::body::hash_map;
 use super::classify::Failure;
-use super::connect::Address;
+use super::connect::{Address, Way};
 use super::observe::labels as labels_of;
 use crate::domain::container::label;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -135,7 +135,7 @@ fn subnets(network: &Value) -> Vec<Subnet> {
 
 /// Where this host sends packets, if the engine is on it; not the default route.
 async fn host_routes(address: &Address) -> Vec<Subnet> {
-    if !matches!(address, Address::Unix(_)) {
+    if !matches!(address.way, Way::Unix(_)) {
         return Vec::new();
     }
     tokio::fs::read_to_string(ROUTES).await.map_or_else(|_| Vec::new(), |table| routes(&table))

@@ -18,7 +18,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::connect::Address;
+use super::connect::{Address, Way};
+use super::count::Asked;
+use crate::metrics::Answer;
 
 const REGISTRY_AUTH: &str = "x-registry-auth";
 
@@ -34,21 +36,13 @@ pub(super) async fn send(
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
     *request.uri_mut() = path.parse::<Uri>()?;
     url_safe_login(&mut request);
-    let response = match address {
-        Address::Unix(path) => {
-            let stream = UnixStream::connect(&path).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
-            exchange(stream, request, HeaderValue::from_static("docker")).await?
-        }
-        Address::Tcp(host) => {
-            let stream = TcpStream::connect(&host)
-                .await
-                .map_err(|error| io::Error::new(error.kind(), format!("{host}: {error}")))?;
-            let host = HeaderValue::from_str(&host).map_err(io::Error::other)?;
-            exchange(stream, request, host).await?
-        }
-    };
+    let asked = Asked::now(&address.metrics, request.method(), request.uri().path());
+    let answer = Box::pin(answer(address.way, request)).await;
+    asked.ended(match &answer {
+        Ok(response) => Answer::Status(response.status().as_u16()),
+        Err(_) => Answer::Unreachable,
+    });
+    let response = answer?;
     let status = response.status();
     let json = response
         .headers()
@@ -60,6 +54,24 @@ pub(super) async fn send(
         );
     }
     Ok(response)
+}
+
+async fn answer(way: Way, request: BollardRequest) -> Result<Response<Incoming>, Error> {
+    match way {
+        Way::Unix(path) => {
+            let stream = UnixStream::connect(&path).await.map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+            exchange(stream, request, HeaderValue::from_static("docker")).await
+        }
+        Way::Tcp(host) => {
+            let stream = TcpStream::connect(&host)
+                .await
+                .map_err(|error| io::Error::new(error.kind(), format!("{host}: {error}")))?;
+            let host = HeaderValue::from_str(&host).map_err(io::Error::other)?;
+            exchange(stream, request, host).await
+        }
+    }
 }
 
 /// A request of our own, as [`send`] takes it.

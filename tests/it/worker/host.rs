@@ -338,6 +338,11 @@ impl Host {
         self.state.path().join("state.db")
     }
 
+    /// What the worker counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.running.as_ref().unwrap().metrics
+    }
+
     /// How many names were put on the queue.
     pub fn wakes(&self) -> u64 {
         self.running.as_ref().unwrap().metrics.queue.adds.get()
