@@ -59,13 +59,13 @@
 //! 5. [`watch`]: a directory to a snapshot.
 //! 6. [`db`]: the current-state DB.
 //! 7. [`runtime`]: the trait of an engine; Docker Engine; the simulated engine of the tests.
-//! 8. [`files`]: what mounts need on the host.
+//! 8. [`files`]: what mounts need on the host; [`host`]: what it has and uses.
 //! 9. [`worker`]: the loop that joins them.
 //! 10. [`http`], [`api`]: asking a worker that runs.
 //! 11. [`cli`]: one file for each command.
 //!
 //! Architecture invariant: use goes one way, `domain` ← `manifest` ← {`metrics`, `patience`} ← `http` ←
-//! {`queue`, `watch`, `db`, `runtime`, `files`} ← `worker` ← `api` ← `cli` ← `main`, and those in braces
+//! {`queue`, `watch`, `db`, `runtime`, `files`, `host`} ← `worker` ← `api` ← `cli` ← `main`, and those in braces
 //! never use one another. A test reads the sources and fails on an arrow the other way.
 //!
 //! Architecture invariant: `domain` and `manifest` are pure. They are not `async` and have no clock,
@@ -118,6 +118,7 @@ pub mod cli;
 pub mod db;
 pub mod domain;
 pub mod files;
+pub mod host;
 pub mod http;
 pub mod manifest;
 pub mod metrics;

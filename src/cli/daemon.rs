@@ -151,9 +151,10 @@ pub async fn ready(
         Goal::Down => None,
         Goal::Forever | Goal::Settled { .. } => Lock::source(Path::new(&setting.maker.source))?,
     };
-    let opened = Db::open(&dir).await?;
-    let db = opened.db.clone();
     let metrics = Arc::new(Metrics::default());
+    let opened = Db::open(&dir).await?;
+    let opened = Opened { db: opened.db.counted(Arc::clone(&metrics.db)), ..opened };
+    let db = opened.db.clone();
     let made = (opened, Arc::clone(&metrics));
     let worker = worker(common, Purpose { setting, rules, goal }, channels, made)?;
     Ok(Ready { worker, db, metrics, source_lock: source, _state_lock: state })

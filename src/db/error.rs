@@ -92,6 +92,22 @@ pub enum DbError {
 }
 
 impl DbError {
+    /// A stable word for it.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } | Self::File { .. } => "file",
+            Self::Newer { .. } => "newer",
+            Self::Locked { .. } => "locked",
+            Self::ReadOnly { .. } => "read-only",
+            Self::Full { .. } => "full",
+            Self::Gone { .. } => "gone",
+            Self::Damaged { .. } => "damaged",
+            Self::Failed { .. } => "failed",
+            Self::Closed => "closed",
+        }
+    }
+
     /// Whether the file is lost, so that only [`super::Db::rebuild`] goes on from here.
     #[must_use]
     pub fn needs_rebuild(&self) -> bool {

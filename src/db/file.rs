@@ -65,6 +65,17 @@ pub(super) fn path_in(dir: &Path) -> PathBuf {
     dir.join(NAME)
 }
 
+/// The size of the DB of a state directory with what is beside it, in bytes. Looks only.
+///
+/// # Errors
+/// If it can't be looked at.
+pub fn size(dir: &Path) -> io::Result<u64> {
+    let path = path_in(dir);
+    let main = fs::metadata(&path)?.len();
+    let besides = COMPANIONS.iter().filter_map(|suffix| fs::metadata(beside(&path, suffix)).ok());
+    Ok(main + besides.map(|it| it.len()).sum::<u64>())
+}
+
 /// Makes the state directory, for its owner alone. One that is there stays as it is.
 pub(super) fn make_directory(dir: &Path) -> Result<(), DbError> {
     fs::DirBuilder::new()

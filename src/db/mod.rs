@@ -22,15 +22,17 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 pub use error::DbError;
-pub use file::SetAside;
+pub use file::{SetAside, size};
 
 use crate::domain::event::Event;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::time::Timestamp;
+use crate::metrics::DbMetrics;
 use connection::Found;
 use link::Link;
 
@@ -38,6 +40,7 @@ use link::Link;
 #[derive(Debug, Clone)]
 pub struct Db {
     link: Arc<Mutex<Link>>,
+    metrics: Arc<DbMetrics>,
 }
 
 /// What was there when the DB was opened.
@@ -194,6 +197,12 @@ impl Db {
         blocking(move || Link::open_copy(&dir)).await.map(opened)
     }
 
+    /// From here on what is done through this handle and its copies is counted there.
+    #[must_use]
+    pub fn counted(self, metrics: Arc<DbMetrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
     /// Makes all of the changes, in this order, or none. They are durable when this returns, and
     /// also if it is dropped while it waits.
     ///
@@ -202,7 +211,10 @@ impl Db {
     /// [`DbError::needs_rebuild`], call [`Db::rebuild`]. After any other the changes may have been
     /// made or not; the next call opens the file anew.
     pub async fn write(&self, changes: Vec<Change>) -> Result<(), DbError> {
-        self.run(move |link| link.write(&changes)).await
+        let began = Instant::now();
+        let written = self.run(move |link| link.write(&changes)).await;
+        self.metrics.writes.observe(began.elapsed());
+        written
     }
 
     /// Sets aside whatever stands in place of the DB, and begins a new one with `whole`.
@@ -274,13 +286,17 @@ impl Db {
         job: impl FnOnce(&mut Link) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         let mut link = Arc::clone(&self.link).lock_owned().await;
-        blocking(move || job(&mut link)).await
+        let done = blocking(move || job(&mut link)).await;
+        if let Err(error) = &done {
+            self.metrics.failed(error.word());
+        }
+        done
     }
 }
 
 fn opened((link, found): (Link, Found)) -> Opened {
     Opened {
-        db: Db { link: Arc::new(Mutex::new(link)) },
+        db: Db { link: Arc::new(Mutex::new(link)), metrics: Arc::default() },
         stored: found.stored,
         set_aside: found.set_aside,
         fresh: found.fresh,

@@ -4,7 +4,9 @@
 //! Nothing is decided by them, and there is no global registry: a process may have several
 //! [`Metrics`], as its tests do. Counting asks nobody anything. Only here: `prometheus_client`.
 
+mod db;
 mod engine;
+mod moment;
 mod queue;
 mod saved;
 mod timing;
@@ -15,7 +17,9 @@ use std::sync::Arc;
 use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::registry::Registry;
 
+pub use db::DbMetrics;
 pub use engine::{Answer, EngineMetrics};
+pub use moment::{DiskUse, HostUse, Moment, ProcessUse};
 pub use queue::QueueMetrics;
 pub use saved::Saved;
 pub use timing::Timing;
@@ -30,6 +34,8 @@ pub struct Metrics {
     pub work: WorkMetrics,
     /// Of the requests to the engine.
     pub engine: Arc<EngineMetrics>,
+    /// By the state DB.
+    pub db: Arc<DbMetrics>,
     /// When files were saved.
     pub saved: Arc<Saved>,
     registry: Registry,
@@ -49,24 +55,32 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
         let (queue, work) = (Arc::<QueueMetrics>::default(), WorkMetrics::default());
-        let engine = Arc::<EngineMetrics>::default();
+        let (engine, db) = (Arc::<EngineMetrics>::default(), Arc::<DbMetrics>::default());
         queue.register(&mut registry);
         work.register(&mut registry);
         engine.register(&mut registry);
-        Self { queue, work, engine, saved: Arc::default(), registry }
+        db.register(&mut registry);
+        Self { queue, work, engine, db, saved: Arc::default(), registry }
     }
 }
 
 impl Metrics {
-    /// All of it, as it is now.
+    /// All of it, as it is now, and what else was read at this moment.
     #[must_use]
-    pub fn exposed(&self, exposition: Exposition) -> String {
+    pub fn exposed(&self, moment: Moment, exposition: Exposition) -> String {
+        let mut besides = Registry::default();
+        besides.register_collector(Box::new(moment));
         let mut text = String::new();
-        let written = match exposition {
-            Exposition::OpenMetrics => text::encode(&mut text, &self.registry),
-            Exposition::PrometheusText => prometheus_text::encode(&mut text, &self.registry),
+        let all = [&self.registry, &besides];
+        let written = all.into_iter().try_for_each(|registry| match exposition {
+            Exposition::OpenMetrics => text::encode_registry(&mut text, registry),
+            Exposition::PrometheusText => prometheus_text::encode(&mut text, registry),
+        });
+        let ended = match exposition {
+            Exposition::OpenMetrics => text::encode_eof(&mut text),
+            Exposition::PrometheusText => Ok(()),
         };
-        written.expect("writing to a text never fails");
+        written.and(ended).expect("writing to a text never fails");
         text
     }
 }

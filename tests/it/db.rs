@@ -19,9 +19,12 @@ use evenkeel::domain::template::{
     EnvVar, ImageRef, Logging, PullPolicy, Resources, SecurityContext, Template,
 };
 use evenkeel::domain::time::{Mono, Timestamp};
+use evenkeel::metrics::{Exposition, Metrics, Moment};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::exposition::sample;
 
 // What is stored.
 
@@ -473,4 +476,19 @@ async fn writing_takes_no_time_on_a_paused_clock() {
     }
     assert_eq!(start.elapsed(), std::time::Duration::ZERO);
     timer.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_and_what_is_not_must_be_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Metrics::default();
+    let db = Db::open(dir.path()).await.unwrap().db.counted(metrics.db.clone());
+    db.write(whole()).await.unwrap();
+    assert!(evenkeel::db::size(dir.path()).unwrap() > 4096);
+    db.clone().close().await;
+    db.write(whole()).await.unwrap_err();
+    db.events(last(1)).await.unwrap_err();
+    let text = metrics.exposed(Moment::default(), Exposition::OpenMetrics);
+    assert_eq!(sample(&text, "evenkeel_db_write_duration_seconds_count"), Some(2.0));
+    assert_eq!(sample(&text, "evenkeel_db_errors_total{kind=\"closed\"}"), Some(2.0));
 }

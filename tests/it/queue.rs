@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use evenkeel::metrics::{Exposition, Metrics};
+use evenkeel::metrics::{Exposition, Metrics, Moment};
 use evenkeel::queue::{Queue, RetryPolicy};
 use futures_util::FutureExt;
 use proptest::prelude::*;
@@ -242,7 +242,7 @@ async fn what_the_queue_does_is_counted() {
     let metrics = Metrics::default();
     let queue = Queue::new(POLICY, Arc::clone(&metrics.queue));
     let read = |name: &str| {
-        let text = metrics.exposed(Exposition::OpenMetrics);
+        let text = metrics.exposed(Moment::default(), Exposition::OpenMetrics);
         sample(&text, &format!("workqueue_{name}{{name=\"tasks\"}}")).unwrap()
     };
     for name in ["a", "b", "a"] {

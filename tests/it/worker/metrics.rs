@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use evenkeel::metrics::Exposition;
+use evenkeel::metrics::{Exposition, Moment};
 use evenkeel::runtime::simulated::Behaviour;
 
 use super::host::{Host, millis, secs, sleep, task};
@@ -11,12 +11,12 @@ use crate::exposition::sample;
 impl Host {
     /// The value of a series that the worker counts.
     fn counted(&self, series: &str) -> f64 {
-        let text = self.metrics().exposed(Exposition::OpenMetrics);
+        let text = self.metrics().exposed(Moment::default(), Exposition::OpenMetrics);
         sample(&text, series).unwrap_or_else(|| panic!("there is no {series} in\n{text}"))
     }
 
     fn is_told(&self, part: &str) -> bool {
-        self.metrics().exposed(Exposition::OpenMetrics).contains(part)
+        self.metrics().exposed(Moment::default(), Exposition::OpenMetrics).contains(part)
     }
 
     fn saved(&self, file: &str, ago: Duration) {
