@@ -1,7 +1,6 @@
 //! `start_task` and `stop_task`: what a plan asks for, begun.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -68,19 +67,16 @@ impl<R: Runtime> Worker<R> {
         let waits = matches!(call, Call::Stop(..));
         let places = Arc::clone(if waits { &self.stop_places } else { &self.step_places });
         self.jobs.spawn(async move {
+            let mut began = Instant::now();
             let done = match prepare(&setting, &patience, call).await {
                 Ok(call) => {
                     let _place = places.acquire().await.ok();
-                    let began = Instant::now();
-                    let done = perform(&*runtime, &setting, call).await;
-                    measure::step(&metrics.work, &done.report, reason, began.elapsed());
-                    done
+                    began = Instant::now();
+                    perform(&*runtime, &setting, call).await
                 }
-                Err(done) => {
-                    measure::step(&metrics.work, &done.report, reason, Duration::ZERO);
-                    done
-                }
+                Err(done) => done,
             };
+            measure::step(&metrics.work, &done.report, reason, began.elapsed());
             Finished::Step { task, seat, container, done }
         });
     }
