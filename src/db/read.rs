@@ -212,6 +212,7 @@ fn head(row: &Row<'_>) -> Result<Head, Flaw> {
             .get::<_, Option<String>>("refused")?
             .map(|text| serde_json::from_str(&text))
             .transpose()?,
+        going: row.get("going")?,
         created_at: time(row, "created_at")?,
     })
 }

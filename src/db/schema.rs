@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6576_6e6b;
 
 /// What brings a file from schema N to N+1.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -88,7 +89,9 @@ CREATE TABLE event (
 ) STRICT;
 
 CREATE INDEX event_of_task ON event (namespace, name, seq);
-"];
+",
+    "ALTER TABLE task ADD COLUMN going INTEGER NOT NULL DEFAULT 0;",
+];
 
 /// The schema of this release.
 #[expect(clippy::cast_possible_wrap, reason = "a handful, and `try_from` is not const")]

@@ -49,9 +49,9 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO task
-             (namespace, name, uid, generation, file, line, created_at, spec, refused)
+             (namespace, name, uid, generation, file, line, created_at, spec, refused, going)
              VALUES (:namespace, :name, :uid, :generation, :file, :line, :created_at, :spec,
-                     :refused)",
+                     :refused, :going)",
         )?
         .execute(named_params! {
             ":namespace": head.name.namespace.as_str(),
@@ -63,6 +63,7 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
             ":created_at": head.created_at.millis(),
             ":spec": json(&head.task),
             ":refused": head.refused.as_ref().map(json),
+            ":going": head.going,
         })
         .map(drop)
 }

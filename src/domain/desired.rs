@@ -148,7 +148,7 @@ pub enum Presence {
         /// When that was first seen.
         since: Mono,
     },
-    /// Its deletion is meant: its instances are to be stopped and removed.
+    /// Its deletion is meant: its instances are to be stopped and removed, once the source was read.
     Gone,
 }
 

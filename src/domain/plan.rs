@@ -235,6 +235,8 @@ pub enum Waiting {
     Engine(String),
     /// Containers of this worker's name were made from another source directory.
     SourceChanged(String),
+    /// The source was not read yet, and the task is to go unless its manifest is back.
+    Source,
     /// The policy lets nothing new be made of what is wanted.
     Denied(String),
     /// It is not known yet where a path of the host leads.
@@ -336,7 +338,13 @@ impl Plan {
     #[must_use]
     pub fn is_about_pulls(&self) -> bool {
         let blind = |waiting: &Waiting| {
-            matches!(waiting, Waiting::Engine(_) | Waiting::SourceChanged(_) | Waiting::Discovery)
+            matches!(
+                waiting,
+                Waiting::Engine(_)
+                    | Waiting::SourceChanged(_)
+                    | Waiting::Source
+                    | Waiting::Discovery
+            )
         };
         !self.revise && !self.waiting.iter().any(blind)
     }

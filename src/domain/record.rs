@@ -93,6 +93,9 @@ pub struct Head {
     pub task: Task,
     /// Where that stands.
     pub place: Place,
+    /// Its removal is decided: it goes on after a restart, and nothing of it is begun meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub going: bool,
     /// The generation that is not tried again, if the last rollout failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,

@@ -18,6 +18,7 @@ impl Waiting {
             | Self::Proof(_, at) => Some(*at),
             Self::Engine(_)
             | Self::SourceChanged(_)
+            | Self::Source
             | Self::Denied(_)
             | Self::HostPath(_)
             | Self::Unsupported(..)
@@ -45,6 +46,7 @@ impl Waiting {
             | Self::Unsupported(seat, _) => Some(*seat),
             Self::Engine(_)
             | Self::SourceChanged(_)
+            | Self::Source
             | Self::Denied(_)
             | Self::HostPath(_)
             | Self::Discovery

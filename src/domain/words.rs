@@ -191,7 +191,8 @@ impl Waiting {
             Self::Denied(_) | Self::Retry { cause: Some(Cause::PolicyDenied), .. } => {
                 "PolicyDenied"
             }
-            Self::Step(..)
+            Self::Source
+            | Self::Step(..)
             | Self::Observation(_)
             | Self::Discovery
             | Self::HostPath(_)
@@ -220,6 +221,7 @@ impl fmt::Display for Waiting {
                      made from {source}"
                 )
             }
+            Self::Source => f.write_str("the source to be read: its manifest was gone"),
             Self::Denied(why) => write!(f, "something that the policy allows: {why}"),
             Self::HostPath(path) => write!(f, "the host to tell where {path} leads"),
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),

@@ -26,6 +26,8 @@ pub struct World<'a> {
     pub record: &'a Record,
     /// Whether there is a manifest.
     pub presence: Presence,
+    /// The source was read once, whole, since the worker started.
+    pub source_read: bool,
     /// Everything of this worker is to go (`down`), whatever the files ask.
     pub going_down: bool,
     /// What may be made of a task.

@@ -10,10 +10,11 @@ use tracing::{info, warn};
 use super::news::Listening;
 use super::planned::TaskView;
 use super::{Goal, Worker};
+use crate::db::Change;
 use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::name::TaskName;
-use crate::domain::record::Record;
+use crate::domain::record::{Head, Record};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
 use crate::runtime::Runtime;
@@ -127,7 +128,9 @@ impl<R: Runtime> Worker<R> {
             Command::Task(name, reply) => drop(reply.send(self.task_view(&name).map(Box::new))),
             Command::Listen(reply) => drop(reply.send(self.listen())),
             Command::Records(reply) => drop(reply.send(self.records.values().cloned().collect())),
-            Command::ApprovePrune(tasks, reply) => drop(reply.send(self.approve_prune(&tasks))),
+            Command::ApprovePrune(tasks, reply) => {
+                drop(reply.send(self.approve_prune(&tasks).await));
+            }
             Command::ApproveSource(source, reply) => {
                 drop(reply.send(self.approve_source(source).await));
             }
@@ -139,8 +142,21 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    fn approve_prune(&mut self, tasks: &BTreeSet<TaskName>) -> Result<(), String> {
-        self.desired = self.desired.approve_prune(tasks).map_err(|error| error.to_string())?;
+    /// It is written down before it is answered: who has said so is not asked again.
+    async fn approve_prune(&mut self, tasks: &BTreeSet<TaskName>) -> Result<(), String> {
+        let desired = self.desired.approve_prune(tasks).map_err(|error| error.to_string())?;
+        let heads = tasks.iter().filter_map(|name| Some(&self.records.get(name)?.head));
+        let heads = heads.map(|head| Change::PutHead(Head { going: true, ..head.clone() }));
+        if let Err(error) = self.db.write(heads.collect()).await {
+            self.on_db_error(&error).await;
+            return Err(error.to_string());
+        }
+        self.desired = desired;
+        for name in tasks {
+            if let Some(record) = self.records.get_mut(name) {
+                record.head.going = true;
+            }
+        }
         info!(count = tasks.len(), "the removal of tasks was approved");
         for name in tasks {
             self.add_task(name.clone());

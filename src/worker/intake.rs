@@ -67,6 +67,7 @@ impl<R: Runtime> Worker<R> {
                 generation: 1,
                 task: wanted.task.clone(),
                 place: wanted.place.clone(),
+                going: wanted.presence == Presence::Gone,
                 refused: None,
                 created_at: now.wall,
             };
@@ -88,9 +89,10 @@ impl<R: Runtime> Worker<R> {
         if head.place != wanted.place {
             head.place = wanted.place.clone();
         }
-        if self.going.contains(name) && wanted.presence != Presence::Gone {
-            record.head.uid = Uid(Uuid::now_v7());
-            record.head.refused = None;
+        let was_going = std::mem::replace(&mut head.going, wanted.presence == Presence::Gone);
+        if was_going && !head.going {
+            head.uid = Uid(Uuid::now_v7());
+            head.refused = None;
             let message = "its manifest is back before it was removed: a new task".to_owned();
             notes.push(Note::normal(None, "Accepted", message));
         }

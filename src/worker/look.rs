@@ -11,7 +11,6 @@ use super::report::tell;
 use super::{Goal, RESTART_PACE, Worker, changes};
 use crate::db::{Change, DbError};
 use crate::domain::decide::decide;
-use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::{Event, Note};
 use crate::domain::instance::{ContainerId, InstanceId};
@@ -116,7 +115,7 @@ impl<R: Runtime> Worker<R> {
         Ok(())
     }
 
-    async fn on_db_error(&mut self, error: &DbError) {
+    pub(super) async fn on_db_error(&mut self, error: &DbError) {
         if self.db_trouble.is_none() {
             error!(%error, "the state DB can't be written; nothing new is started until it can");
         }
@@ -215,11 +214,6 @@ impl<R: Runtime> Worker<R> {
             self.vanish(&name, before.as_ref());
             return;
         }
-        if self.desired.tasks.get(&name).is_some_and(|it| it.presence == Presence::Gone) {
-            self.going.insert(name.clone());
-        } else {
-            self.going.remove(&name);
-        }
         self.index_host_paths(&name, Some(&record));
         self.forget_containers(before.as_ref(), &record);
         self.records.insert(name.clone(), record);
@@ -317,7 +311,6 @@ impl<R: Runtime> Worker<R> {
         self.plans.remove(name);
         self.statuses.remove(name);
         self.news.gone(name);
-        self.going.remove(name);
         self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
         self.desired = self.desired.forget(name);
         if !is_let_go || self.goal == Goal::Down {

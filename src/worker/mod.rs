@@ -172,7 +172,6 @@ pub struct Worker<R: Runtime> {
     index: Index,
     host_paths: watch::Sender<BTreeSet<Mounted>>,
     leads: leads::Known,
-    going: BTreeSet<TaskName>,
     /// Tasks with containers that were found at the start and that no record knows yet.
     found: BTreeSet<TaskName>,
     panics: BTreeMap<TaskName, u32>,

@@ -73,8 +73,7 @@ impl<R: Runtime> Worker<R> {
         let approved_sources = set_of(&opened, APPROVED_SOURCES);
         let let_go = set_of(&opened, LET_GO);
         let records = by_name(opened.stored.records, clock);
-        let known = records.values().map(|it| (it.head.task.clone(), it.head.place.clone()));
-        let desired = Desired::restored(known);
+        let desired = Desired::restored(records.values().map(|it| &it.head));
         let seed = clock.now().wall.millis().unsigned_abs();
         let queue = Queue::new(RetryPolicy::with_seed(seed), Arc::clone(&metrics.queue));
         let mut worker = Self {
@@ -97,7 +96,6 @@ impl<R: Runtime> Worker<R> {
             index: super::Index::default(),
             host_paths,
             leads: super::leads::Known::default(),
-            going: BTreeSet::new(),
             found: BTreeSet::new(),
             panics: BTreeMap::new(),
             engine: Engine {

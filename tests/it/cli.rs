@@ -486,6 +486,7 @@ fn written_down() -> Vec<Change> {
         generation: 1,
         task: task.clone(),
         place: Place { file: "web.yaml".into(), line: 1 },
+        going: false,
         refused: None,
         created_at: Timestamp::from_millis(1_769_851_800_000),
     };

@@ -71,6 +71,7 @@ fn head(text: &str) -> Head {
         generation: 3,
         task: task(text),
         place: Place { file: "a/web.yaml".into(), line: 12 },
+        going: true,
         refused: Some(Refusal {
             generation: 3,
             revision: 2,
@@ -157,7 +158,7 @@ const SEATS: [Seat; 2] = [Seat { slot: 0, attempt: 1 }, Seat { slot: 1, attempt:
 fn whole() -> Vec<Change> {
     vec![
         Change::PutHead(head("prod/web")),
-        Change::PutHead(Head { refused: None, ..head("bare") }),
+        Change::PutHead(Head { refused: None, going: false, ..head("bare") }),
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 1) },
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 2) },
         Change::PutInstance(instance("prod/web", 1, SEATS[0])),
@@ -170,7 +171,8 @@ fn whole() -> Vec<Change> {
 }
 
 fn whole_stored() -> Stored {
-    let bare = Record::accepted(Head { refused: None, ..head("bare") }, Mono::default());
+    let bare =
+        Record::accepted(Head { refused: None, going: false, ..head("bare") }, Mono::default());
     let mut web = Record::accepted(head("prod/web"), Mono::default());
     for number in [1, 2] {
         web.revisions.insert(number, revision("prod/web", number));

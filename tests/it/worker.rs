@@ -10,5 +10,6 @@ mod host;
 mod metrics;
 mod policy;
 mod promises;
+mod removals;
 mod sharing;
 mod state;

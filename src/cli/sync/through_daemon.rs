@@ -164,6 +164,7 @@ mod tests {
             generation: 1,
             task: (**task).clone(),
             place: Place { file: "web.yaml".into(), line: 1 },
+            going: false,
             refused: None,
             created_at: Timestamp::from_millis(0),
         };

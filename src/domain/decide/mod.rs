@@ -50,6 +50,8 @@ pub fn decide(world: &World) -> Plan {
         return plan;
     }
     match world.presence {
+        // Its manifest may be back. Until that is known nothing of it is removed, and nothing begun.
+        Presence::Gone if !world.source_read && !world.going_down => plan.wait(Waiting::Source),
         Presence::Gone => gone(world, &mut plan),
         Presence::There | Presence::Missing { .. } => present(world, &mut plan),
     }

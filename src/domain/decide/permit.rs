@@ -88,6 +88,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Stopping(_) => true,
         Waiting::Engine(_)
         | Waiting::SourceChanged(_)
+        | Waiting::Source
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
         | Waiting::Step(..)

@@ -6,18 +6,22 @@ use super::claims::{Hold, Look, Speaker};
 use super::{ApprovalRefused, Desired, Memory, Presence, Rules, Validity, Wanted};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::name::TaskName;
+use crate::domain::record::Head;
 use crate::domain::source::{FileState, Place, Snapshot};
 use crate::domain::task::Task;
 use crate::domain::time::Mono;
 
 impl Desired {
     /// What was known before this process: from the DB, or from the labels of what runs. Every task
-    /// counts as there and valid until the source is looked at.
-    #[must_use]
-    pub fn restored(known: impl IntoIterator<Item = (Task, Place)>) -> Self {
-        let there = |(task, place): (Task, Place)| (task.name.clone(), accepted(task, place));
+    /// counts as valid until the source is looked at, and as there, unless its removal was decided.
+    pub fn restored<'a>(known: impl IntoIterator<Item = &'a Head>) -> Self {
+        let wanted = |head: &Head| {
+            let presence = if head.going { Presence::Gone } else { Presence::There };
+            let wanted = Wanted { presence, ..accepted(head.task.clone(), head.place.clone()) };
+            (head.name.clone(), wanted)
+        };
         Self {
-            tasks: known.into_iter().map(there).collect(),
+            tasks: known.into_iter().map(wanted).collect(),
             unavailable: None,
             read_once: false,
             prune_held: None,
@@ -43,8 +47,8 @@ impl Desired {
     }
 
     /// As [`Desired::next`], in place. Returns the tasks of which something changed: what is
-    /// wanted of them, or whether their removal is held. Whether the source is available concerns
-    /// them all and is not among it.
+    /// wanted of them, or whether their removal is held, as each is before the source was read once.
+    /// Whether the source is available concerns them all and is not among it.
     pub fn advance(&mut self, snapshot: &Snapshot, rules: &Rules, now: Mono) -> BTreeSet<TaskName> {
         let files = match snapshot {
             Snapshot::Unavailable { message } => {
@@ -57,7 +61,9 @@ impl Desired {
         if self.unavailable.take().is_some() {
             changed = self.begin_tombstones_anew(now);
         }
-        self.read_once = true;
+        if !std::mem::replace(&mut self.read_once, true) {
+            changed.extend(self.gone());
+        }
         let known = self.tasks.values().filter(|task| task.presence != Presence::Gone).count();
         let look = Look::of(files);
         self.memory.suspects = look.suspects(&self.memory.suspects, now);
@@ -128,6 +134,12 @@ impl Desired {
             next.tasks.remove(name);
         }
         next
+    }
+
+    /// The tasks that are to go.
+    fn gone(&self) -> impl Iterator<Item = TaskName> {
+        let gone = |(_, wanted): &(&TaskName, &Wanted)| wanted.presence == Presence::Gone;
+        self.tasks.iter().filter(gone).map(|(name, _)| name.clone())
     }
 
     /// Marks a task as gone, by consent. Returns whether it is known.

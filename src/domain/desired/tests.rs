@@ -8,12 +8,16 @@ mod removals;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Desired, Presence, PruneCause, Rules, Validity};
 use crate::domain::diagnostic::{Diagnostic, InvalidReason};
+use crate::domain::instance::Uid;
 use crate::domain::name::TaskName;
+use crate::domain::record::Head;
 use crate::domain::source::{Document, FileState, Place, Snapshot};
 use crate::domain::task::Task;
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, Timestamp};
 
 fn name(text: &str) -> TaskName {
     TaskName::try_from(text.to_owned()).unwrap()
@@ -41,6 +45,20 @@ fn task(text: &str, version: u16) -> Task {
         }
     }))
     .unwrap()
+}
+
+/// What is known of a task from before.
+fn head(text: &str, file: &str) -> Head {
+    Head {
+        name: name(text),
+        uid: Uid(Uuid::from_u128(1)),
+        generation: 1,
+        task: task(text, 1),
+        place: Place { file: file.to_owned(), line: 1 },
+        going: false,
+        refused: None,
+        created_at: Timestamp::from_millis(0),
+    }
 }
 
 fn problem(file: &str, message: &str) -> Diagnostic {
@@ -110,10 +128,8 @@ impl Story {
 
     /// `task file` pairs are known from before.
     fn restored(known: &[(&str, &str)]) -> Self {
-        let pair = |(text, file): &(&str, &str)| {
-            (task(text, 1), Place { file: (*file).to_owned(), line: 1 })
-        };
-        let desired = Desired::restored(known.iter().map(pair));
+        let known: Vec<Head> = known.iter().map(|(text, file)| head(text, file)).collect();
+        let desired = Desired::restored(&known);
         Self { now: Mono(Duration::from_secs(1000)), rules: Rules::default(), desired }
     }
 

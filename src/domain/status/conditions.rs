@@ -76,7 +76,9 @@ fn converged(inputs: &StatusInputs) -> Finding {
         let message = format!("the engine can't be asked: {message}");
         return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
     }
-    if let Some(message) = inputs.source_unavailable {
+    // What was decided before goes on without the source.
+    let stays = inputs.presence != Presence::Gone || plan.waiting.contains(&Waiting::Source);
+    if let Some(message) = inputs.source_unavailable.filter(|_| stays) {
         return is_not("SourceUnavailable", message);
     }
     if let Some(message) = inputs.held {

@@ -319,7 +319,8 @@ impl TaskStatus {
             Phase::Suspended | Phase::Completed | Phase::Failed | Phase::Running => {
                 converged.is_some_and(|it| it.status == Truth::True || held(it))
             }
-            Phase::Stopping | Phase::Progressing | Phase::Degraded | Phase::Pending => false,
+            Phase::Stopping => converged.is_some_and(|it| it.reason == "SourceUnavailable"),
+            Phase::Progressing | Phase::Degraded | Phase::Pending => false,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel::domain::container::label;
 use evenkeel::domain::instance::ContainerId;
+use evenkeel::domain::status::ConditionType;
 use evenkeel::runtime::simulated::{Behaviour, Fault};
 
 use super::host::{Host, secs, sleep, task};
@@ -19,8 +20,10 @@ struct Scenario {
     surge: bool,
     /// Tasks whose containers must stay the ones they are.
     untouched: &'static [&'static str],
-    /// A job whose program must begin once, not more.
-    once: Option<&'static str>,
+    /// Tasks whose removal is held then, and approved.
+    approved: &'static [&'static str],
+    /// Tasks whose program must begin once in all: a job, or what is being removed.
+    once: &'static [&'static str],
 }
 
 /// What is there in the end, whichever way it came about.
@@ -43,7 +46,8 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.write("web.yaml", &task("web", VOLUME)),
             surge: false,
             untouched: &[],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "an update that starts first",
@@ -51,7 +55,8 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.write("web.yaml", &task("web", "  image: app:2")),
             surge: true,
             untouched: &["other"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "an update that stops first",
@@ -59,7 +64,8 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.write("db.yaml", &task("db", &format!("  image: app:2\n{VOLUME}"))),
             surge: false,
             untouched: &["other"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "a bad update",
@@ -70,7 +76,8 @@ fn scenarios() -> Vec<Scenario> {
             },
             surge: true,
             untouched: &["other", "web"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "a bad update that stops first",
@@ -81,7 +88,8 @@ fn scenarios() -> Vec<Scenario> {
             },
             surge: false,
             untouched: &["other"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "a job that must run at most once",
@@ -92,7 +100,8 @@ fn scenarios() -> Vec<Scenario> {
             },
             surge: false,
             untouched: &["other"],
-            once: Some("job"),
+            approved: &[],
+            once: &["job"],
         },
         Scenario {
             name: "a deletion",
@@ -100,7 +109,8 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.remove(&["web.yaml"]),
             surge: false,
             untouched: &["other", "x"],
-            once: None,
+            approved: &[],
+            once: &["web"],
         },
         Scenario {
             name: "the deletion of the last",
@@ -108,7 +118,17 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.remove(&["web.yaml"]),
             surge: false,
             untouched: &[],
-            once: None,
+            approved: &[],
+            once: &["web"],
+        },
+        Scenario {
+            name: "a deletion of many",
+            before: vec![("db.yaml", task("db", VOLUME)), ("web.yaml", task("web", ""))],
+            change: |host| host.remove(&["db.yaml", "web.yaml"]),
+            surge: false,
+            untouched: &[],
+            approved: &["db", "web"],
+            once: &["db", "web"],
         },
         Scenario {
             name: "scaling up",
@@ -116,7 +136,8 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.write("web.yaml", &task("web", "  replicas: 3")),
             surge: false,
             untouched: &["other", "web"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
         Scenario {
             name: "scaling down",
@@ -124,17 +145,26 @@ fn scenarios() -> Vec<Scenario> {
             change: |host| host.write("web.yaml", &task("web", "")),
             surge: false,
             untouched: &["other", "web.0"],
-            once: None,
+            approved: &[],
+            once: &[],
         },
     ]
 }
 
 async fn ready(scenario: &Scenario) -> (Host, BTreeMap<String, ContainerId>) {
-    let mut host = Host::with(&scenario.before).await;
+    let host = Host::with(&scenario.before).await;
     let untouched = kept(&host, scenario);
     sleep(secs(3)).await;
-    (scenario.change)(&mut host);
     (host, untouched)
+}
+
+/// The change, up to where the first effect of it is about to be.
+async fn change(host: &mut Host, scenario: &Scenario) {
+    (scenario.change)(host);
+    if let Some(held) = scenario.approved.first() {
+        host.until_reason(held, ConditionType::Converged, "PruneHeld").await;
+        host.approve_prune(scenario.approved).await.unwrap();
+    }
 }
 
 /// The containers that must stay the ones they are.
@@ -161,7 +191,7 @@ async fn end(
     for (name, id) in untouched {
         assert_eq!(now.get(name), Some(id), "{what}: {name} was to be left alone");
     }
-    if let Some(once) = scenario.once {
+    for once in scenario.once {
         assert_eq!(host.starts(once), 1, "{what}: how often {once} began");
     }
     let containers = host.ours().into_values().map(|it| {
@@ -174,8 +204,9 @@ async fn end(
 }
 
 async fn reference(scenario: &Scenario) -> (End, u64) {
-    let (host, untouched) = ready(scenario).await;
+    let (mut host, untouched) = ready(scenario).await;
     let before = host.engine.steps();
+    change(&mut host, scenario).await;
     host.settle().await;
     let end = end(&host, scenario, &untouched, scenario.name).await;
     (end, host.engine.steps() - before)
@@ -191,6 +222,7 @@ async fn must_survive_a_crash_at_every_effect(name: &str) {
             let what = format!("{name}, {fault:?} at effect {effect} of {effects}");
             let (mut host, untouched) = ready(scenario).await;
             host.engine.plan_fault(host.engine.steps() + effect, fault);
+            change(&mut host, scenario).await;
             let crashes = host.settle_through_crashes().await;
             assert_eq!(crashes, 1, "{what}: crashes");
             let found = end(&host, scenario, &untouched, &what).await;
@@ -233,6 +265,7 @@ async fn a_job_must_run_at_most_once_through_a_crash_at_every_effect() {
 async fn a_deletion_must_survive_a_crash_at_every_effect() {
     must_survive_a_crash_at_every_effect("a deletion").await;
     must_survive_a_crash_at_every_effect("the deletion of the last").await;
+    must_survive_a_crash_at_every_effect("a deletion of many").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -249,8 +282,9 @@ async fn an_answer_that_is_lost_must_be_looked_for_not_guessed() {
         for effect in 0..effects {
             for fault in [Fault::RequestLost, Fault::ReplyLost] {
                 let what = format!("{name}, {fault:?} at effect {effect} of {effects}");
-                let (host, untouched) = ready(&scenario).await;
+                let (mut host, untouched) = ready(&scenario).await;
                 host.engine.plan_fault(host.engine.steps() + effect, fault);
+                change(&mut host, &scenario).await;
                 host.settle().await;
                 let found = end(&host, &scenario, &untouched, &what).await;
                 assert_eq!(found, wanted, "{what}");
@@ -269,8 +303,9 @@ async fn an_engine_that_hangs_at_any_effect_must_have_each_done_once() {
             // meanwhile it does first, or some time after it answers again.
             for (hung, late) in [(15, false), (200, true)] {
                 let what = format!("{name}, {hung} s at effect {effect} of {effects}");
-                let (host, untouched) = ready(&scenario).await;
+                let (mut host, untouched) = ready(&scenario).await;
                 host.engine.plan_fault(host.engine.steps() + effect, Fault::Hang);
+                change(&mut host, &scenario).await;
                 host.engine.hanging().await;
                 sleep(secs(hung)).await;
                 if !late {
@@ -308,6 +343,7 @@ async fn two_crashes_must_be_survived_like_one() {
             let at = host.engine.steps() + first;
             host.engine.plan_fault(at, one);
             host.engine.plan_fault(at + second, other);
+            change(&mut host, scenario).await;
             let crashes = host.settle_through_crashes().await;
             assert!(crashes >= 1, "{what}: crashes");
             let found = end(&host, scenario, &untouched, &what).await;

@@ -52,6 +52,8 @@ pub struct Play {
     pub leads: Leads,
     /// The engine has not answered yet about anything.
     pub blind: bool,
+    /// The source was read since evenkeel started.
+    pub source_read: bool,
     /// Containers of other tasks were found that no record knows yet.
     pub unknown_writers: bool,
     /// The engine was asked for all there is since evenkeel started.
@@ -73,6 +75,7 @@ impl Play {
             policy: Policy { level: Level::Privileged, allowed_host_paths: Vec::new() },
             leads: [(SOURCE.to_owned(), Lead::To(SOURCE.to_owned()))].into(),
             blind: false,
+            source_read: true,
             unknown_writers: false,
             listed: true,
             lose: 0,
@@ -101,6 +104,7 @@ impl Play {
             generation: 1,
             task: task.clone(),
             place: Place { file: format!("{}.yaml", task.name.name), line: 1 },
+            going: false,
             refused: None,
             created_at: now.wall,
         };

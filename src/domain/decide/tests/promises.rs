@@ -135,6 +135,7 @@ fn is_woken(waiting: &Waiting) -> bool {
     match waiting {
         Waiting::Engine(_)
         | Waiting::SourceChanged(_)
+        | Waiting::Source
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
         | Waiting::Step(..)

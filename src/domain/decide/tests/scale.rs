@@ -85,6 +85,26 @@ fn a_task_whose_manifest_is_gone_must_leave_nothing_behind() {
 }
 
 #[test]
+fn what_is_going_must_wait_for_the_source_after_a_restart_and_begin_nothing() {
+    let mut task = service("web", "app:1");
+    task.replicas = 2;
+    let mut play = Play::of(&task);
+    play.run();
+    play.gone();
+    play.restart();
+    play.source_read = false;
+    let id = play.engine.running().next().unwrap().container.id.clone();
+    play.engine.end(&id, 137);
+    play.told();
+    play.run_for(secs(600));
+    assert_eq!(play.told(), "");
+    assert_eq!(play.look(), "wait: the source to be read: its manifest was gone\n");
+    play.source_read = true;
+    play.run();
+    assert!(play.engine.containers.is_empty() && play.actors.is_empty());
+}
+
+#[test]
 fn a_task_that_is_not_pruned_must_be_let_go_running() {
     let mut task = service("web", "app:1");
     task.annotations.insert(PRUNE_ANNOTATION.into(), "false".into());

@@ -58,6 +58,34 @@ fn a_deletion_while_the_worker_was_down_is_one_too() {
     assert!(story.tells().contains("web@1 a.yaml gone"));
 }
 
+/// Whoever is told of it again has to see that it may go on now.
+#[test]
+fn a_removal_that_was_decided_before_goes_on_unless_the_manifest_is_back() {
+    let going = |text: &str, file: &str| Head { going: true, ..head(text, file) };
+    let known = [going("web", "a.yaml"), going("db", "b.yaml"), head("x", "x.yaml")];
+    let mut story = Story::new();
+    story.desired = Desired::restored(&known);
+    story.see(0, &gone_away());
+    assert_eq!(story.tells(), "db@1 b.yaml gone\nweb@1 a.yaml gone\nx@1 x.yaml there");
+    let files = look(&["c.yaml=db@2", "a.yaml=!web", "x.yaml=x"]);
+    let changed = story.desired.advance(&files, &story.rules, story.now);
+    assert_eq!(changed, names("db web"));
+    assert_eq!(story.tells(), "db@2 c.yaml there\nweb@1 a.yaml gone\nx@1 x.yaml there");
+    assert_eq!((story.held(), story.wakes_at()), (None, None));
+    assert_eq!(story.desired.advance(&files, &story.rules, story.now), names(""));
+}
+
+#[test]
+fn what_was_going_before_makes_no_room_for_removals() {
+    let known: Vec<Head> = ["a", "b", "c", "d"]
+        .map(|it| Head { going: it > "b", ..head(it, &format!("{it}.yaml")) })
+        .into();
+    let mut story = Story::new();
+    story.desired = Desired::restored(&known);
+    story.at(0, &[]).at(5, &[]);
+    assert_eq!(story.held(), Some((names("a b"), PruneCause::TooMany { known: 2 })));
+}
+
 #[test]
 fn a_task_let_go_by_its_annotation_is_gone_as_well() {
     let mut story = Story::new();

@@ -139,6 +139,22 @@ fn what_is_wrong_around_it_must_be_named() {
 }
 
 #[test]
+fn a_removal_must_be_told_to_wait_for_the_source_only_where_it_does() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.gone();
+    let around = Around { source: Some("no such directory"), ..Around::default() };
+    for (read, told, settled) in [(false, "SourceUnavailable", true), (true, "InProgress", false)] {
+        play.source_read = read;
+        play.look();
+        let status = with(&play, &around, None);
+        let of = (status.phase, reason(&status, ConditionType::Converged));
+        assert_eq!(of, (Phase::Stopping, (Truth::False, told)));
+        assert_eq!(status.is_settled(), settled);
+    }
+}
+
+#[test]
 fn a_bad_file_must_be_told_while_the_last_good_version_runs() {
     let mut play = Play::of(&service("web", "app:1"));
     play.run();
