@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
+use super::exclusive::Written;
 use super::fingerprint::Fingerprint;
 use super::instance::{ContainerId, InstanceId, Seat, Uid};
 use super::name::{Label, TaskName, WorkerName};
@@ -188,8 +189,9 @@ pub struct Container {
     pub image_id: String,
     /// What its process does.
     pub status: Status,
-    /// The paths of the host that it can write, links resolved, by where it sees them.
-    pub writes: BTreeMap<String, String>,
+    /// The volumes, by the engine's names, and the paths of the host, links resolved, that it can
+    /// write, by where it sees them.
+    pub writes: BTreeMap<String, Written>,
     /// What only an inspect tells; `None` if the container was only listed.
     pub details: Option<Details>,
 }

@@ -57,14 +57,14 @@ impl fmt::Display for Written {
 }
 
 /// A container, as far as it shares the host with others: what it is made from, and once it is
-/// made also the paths that the engine says it can write ([`writes`]). A link on the way
-/// to a path may lead elsewhere by now; what was mounted stays.
+/// made also what the engine says it can write ([`writes`]). A link on the way to a path may lead
+/// elsewhere by now; what was mounted stays.
 ///
 /// [`writes`]: super::container::Container::writes
 #[derive(Debug, Clone, Copy)]
 pub struct Made<'a> {
     task: &'a Task,
-    writes: Option<&'a BTreeMap<String, String>>,
+    writes: Option<&'a BTreeMap<String, Written>>,
 }
 
 impl<'a> Made<'a> {
@@ -77,7 +77,7 @@ impl<'a> Made<'a> {
 
     /// One of which the engine has said what it can write, if it has.
     #[must_use]
-    pub fn seen(task: &'a Task, writes: Option<&'a BTreeMap<String, String>>) -> Self {
+    pub fn seen(task: &'a Task, writes: Option<&'a BTreeMap<String, Written>>) -> Self {
         Self { task, writes }
     }
 
@@ -86,11 +86,7 @@ impl<'a> Made<'a> {
         self.task.template.mounts.iter().filter_map(move |mount| {
             let written = Written::by(worker, &self.task.name.namespace, mount)?;
             let resolved = self.writes.and_then(|writes| writes.get(&mount.path));
-            let written = match (written, resolved) {
-                (Written::HostPath(_), Some(path)) => Written::HostPath(path.clone()),
-                (written, _) => written,
-            };
-            Some((written, mount.shared))
+            Some((resolved.cloned().unwrap_or(written), mount.shared))
         })
     }
 }

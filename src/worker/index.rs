@@ -137,7 +137,7 @@ fn claims(
     let ports =
         forms(record).flat_map(|task| exclusive::fixed_ports(&task.template).map(|it| it.number));
     let told = forms(record).flat_map(|task| Made::of(task).written(worker).map(|(it, _)| it));
-    let seen = sightings.writes_of(&record.head.name).cloned().map(Written::HostPath);
+    let seen = sightings.writes_of(&record.head.name).cloned();
     (ports.collect(), told.chain(seen).collect())
 }
 

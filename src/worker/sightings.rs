@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::container::{Container, Identity, Status};
+use crate::domain::exclusive::Written;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, TaskName, WorkerName};
 use crate::domain::time::Mono;
@@ -26,8 +27,8 @@ pub struct Sightings {
 struct Sighting {
     task: TaskName,
     seen: Seen,
-    /// What it can write of the host: as long as there is a container it stays as it was said.
-    writes: Option<BTreeMap<String, String>>,
+    /// What it can write: as long as there is a container it stays as it was said.
+    writes: Option<BTreeMap<String, Written>>,
     /// Answers asked for before this are void.
     valid_from: Mono,
     inspecting: bool,
@@ -63,7 +64,7 @@ pub fn ours(container: &Container, worker: &WorkerName, known: bool) -> Option<I
     (identity.worker == *worker && (named || known)).then_some(identity)
 }
 
-fn writes(seen: &Seen) -> Option<BTreeMap<String, String>> {
+fn writes(seen: &Seen) -> Option<BTreeMap<String, Written>> {
     match seen {
         Seen::Present(container) => Some(container.writes.clone()),
         Seen::Unknown | Seen::Absent => None,
@@ -97,15 +98,14 @@ impl Sightings {
             .is_some_and(|it| matches!(&it.seen, Seen::Present(container) if running(container)))
     }
 
-    /// The paths of the host that a container can write, links resolved, by where it sees them, if
-    /// the engine ever said so.
+    /// What a container can write, by where it sees it, if the engine ever said so.
     #[must_use]
-    pub fn writes(&self, id: &ContainerId) -> Option<&BTreeMap<String, String>> {
+    pub fn writes(&self, id: &ContainerId) -> Option<&BTreeMap<String, Written>> {
         self.by_id.get(id)?.writes.as_ref()
     }
 
     /// The same of all containers of a task.
-    pub fn writes_of(&self, task: &TaskName) -> impl Iterator<Item = &String> {
+    pub fn writes_of(&self, task: &TaskName) -> impl Iterator<Item = &Written> {
         let ids = self.by_task.get(task).into_iter().flatten();
         ids.filter_map(|id| self.writes(id)).flat_map(BTreeMap::values)
     }

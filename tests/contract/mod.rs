@@ -11,6 +11,7 @@ use evenkeel::domain::container::{
     Container, ContainerSpec, Details, Identity, NetworkAttachment, Status, label, network_name,
     volume_name,
 };
+use evenkeel::domain::exclusive::Written;
 use evenkeel::domain::fingerprint::Fingerprint;
 use evenkeel::domain::instance::{ContainerId, InstanceId, Seat, Uid};
 use evenkeel::domain::name::{Label, TaskName, WorkerName};
@@ -493,13 +494,28 @@ pub async fn what_a_container_can_write_of_the_host_is_told(bench: &impl Bench) 
         source,
     };
     let tmp = || MountSource::HostPath { path: "/tmp".into(), create: false };
+    let volume = |name| MountSource::Volume(label_of(name));
+    let engine_name = |name| volume_name(bench.worker(), &namespace(), &label_of(name));
+    let named = ["one", "two"].map(|name| (label_of(name), engine_name(name)));
+    spec.volumes = named.clone().into();
+    for (_, name) in &named {
+        done(engine.make_volume(name, &ours(bench)).await);
+    }
     spec.template.mounts = vec![
         mount("/host", false, tmp()),
         mount("/read", true, tmp()),
         mount("/memory", false, MountSource::Tmpfs { size: None }),
+        mount("/volume", false, volume("one")),
+        mount("/read-volume", true, volume("two")),
+        mount("/engine", false, MountSource::EngineVolume(engine_name("two"))),
     ];
     let id = done(engine.create(&spec).await);
-    let writes = [("/host".to_owned(), "/tmp".to_owned())].into();
+    let writes = [
+        ("/host".to_owned(), Written::HostPath("/tmp".to_owned())),
+        ("/volume".to_owned(), Written::Volume(engine_name("one"))),
+        ("/engine".to_owned(), Written::Volume(engine_name("two"))),
+    ];
+    let writes = writes.into();
     for start in [false, true] {
         if start {
             done(engine.start(&id).await);

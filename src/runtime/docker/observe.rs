@@ -11,6 +11,7 @@ use super::ask::{encode, get, get_list};
 use super::classify::essence;
 use super::connect::Address;
 use crate::domain::container::{Container, Details, Status, label};
+use crate::domain::exclusive::Written;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::template::{Limits, Reserved};
@@ -156,11 +157,18 @@ fn details(raw: &Value) -> Details {
     }
 }
 
-/// The binds that can be written. The paths are those that we gave, with links resolved.
-fn writes(mounts: &Value) -> BTreeMap<String, String> {
-    let mounts = mounts.as_array().into_iter().flatten();
-    let binds = mounts.filter(|it| it["Type"] == "bind" && it["RW"] == true);
-    binds.map(|it| (text(&it["Destination"]), text(&it["Source"]))).collect()
+/// The volumes and binds that can be written. The paths are those that we gave, with links resolved.
+fn writes(mounts: &Value) -> BTreeMap<String, Written> {
+    let mounts = mounts.as_array().into_iter().flatten().filter(|it| it["RW"] == true);
+    let written = mounts.filter_map(|it| {
+        let what = match it["Type"].as_str()? {
+            "bind" => Written::HostPath(text(&it["Source"])),
+            "volume" => Written::Volume(text(&it["Name"])),
+            _ => return None,
+        };
+        Some((text(&it["Destination"]), what))
+    });
+    written.collect()
 }
 
 /// Where each port is published; those that are not are left out.

@@ -144,9 +144,7 @@ impl Simulated {
             if let Some(holder) = world.names.get(&spec.name) {
                 return Err(holder.clone());
             }
-            let (name, labels) = (spec.name.clone(), spec.labels.clone());
-            let template = spec.template.clone();
-            Ok(world.add(new_body(name, labels, spec.image_id.clone(), template)))
+            Ok(world.add(new_body(spec)))
         })
     }
 

@@ -43,12 +43,7 @@ impl World {
         if let Some(holder) = self.names.get(&spec.name) {
             return self.judge_holder(holder, spec);
         }
-        let mut body = new_body(
-            spec.name.clone(),
-            spec.labels.clone(),
-            spec.image_id.clone(),
-            template.clone(),
-        );
+        let mut body = new_body(spec);
         body.details.networks = match &spec.network {
             Some(network) => [network.network.clone()].into(),
             None if template.host_network => ["host".to_owned()].into(),

@@ -10,8 +10,8 @@ use tokio::time::Instant;
 
 use super::fault::Faults;
 use super::process::{Behaviour, Exit, Process};
-use crate::domain::container::{Container, Details, Status, label};
-use crate::domain::exclusive::FixedPort;
+use crate::domain::container::{Container, ContainerSpec, Details, Status, label};
+use crate::domain::exclusive::{FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
@@ -82,6 +82,7 @@ pub(super) struct Body {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) image_id: String,
     pub(super) template: Template,
+    pub(super) writes: BTreeMap<String, Written>,
     pub(super) process: Process,
     pub(super) details: Details,
     pub(super) log: Vec<(Timestamp, LogChunk)>,
@@ -299,7 +300,7 @@ impl World {
                 Process::Ended => Status::Exited,
                 Process::Removing => Status::Removing,
             },
-            writes: writes(&body.template),
+            writes: body.writes.clone(),
             details: Some(body.details.clone()),
         })
     }
@@ -326,30 +327,31 @@ impl World {
     }
 }
 
-/// The paths of the host that a container of this template can write.
-fn writes(template: &Template) -> BTreeMap<String, String> {
-    let writable = template.mounts.iter().filter(|mount| !mount.read_only);
-    let paths = writable.filter_map(|mount| match &mount.source {
-        MountSource::HostPath { path, .. } => Some((mount.path.clone(), path.clone())),
-        _ => None,
+/// The volumes and paths of the host that a container can write.
+fn writes(spec: &ContainerSpec) -> BTreeMap<String, Written> {
+    let writable = spec.template.mounts.iter().filter(|mount| !mount.read_only);
+    let written = writable.filter_map(|mount| {
+        let what = match &mount.source {
+            MountSource::HostPath { path, .. } => Written::HostPath(path.clone()),
+            MountSource::Volume(name) => Written::Volume(spec.volumes.get(name)?.clone()),
+            MountSource::EngineVolume(name) => Written::Volume(name.clone()),
+            MountSource::Tmpfs { .. } => return None,
+        };
+        Some((mount.path.clone(), what))
     });
-    paths.collect()
+    written.collect()
 }
 
 /// A container that was not started yet.
-pub(super) fn new_body(
-    name: String,
-    labels: BTreeMap<String, String>,
-    image_id: String,
-    template: Template,
-) -> Body {
-    let resources = template.resources;
+pub(super) fn new_body(spec: &ContainerSpec) -> Body {
+    let resources = spec.template.resources;
     let (limits, reserved) = (resources.limits, resources.requests.reserved());
     Body {
-        name,
-        labels,
-        image_id,
-        template,
+        name: spec.name.clone(),
+        labels: spec.labels.clone(),
+        image_id: spec.image_id.clone(),
+        template: spec.template.clone(),
+        writes: writes(spec),
         process: Process::None,
         details: Details { limits, reserved, ..Details::default() },
         log: Vec::new(),

@@ -187,7 +187,8 @@ impl Engine {
             if let MountSource::HostPath { path, .. } = &mut mount.source {
                 *path = self.links.get(path).unwrap_or(path).clone();
                 if !mount.read_only {
-                    container.writes.insert(mount.path.clone(), path.clone());
+                    let written = Written::HostPath(path.clone());
+                    container.writes.insert(mount.path.clone(), written);
                 }
             }
         }
