@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::event::Event;
 use crate::domain::instance::Instance;
 use crate::domain::name::{DEFAULT_NAMESPACE, TaskName};
+use crate::domain::once::Run;
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::time::Mono;
 use crate::manifest::nearest;
@@ -58,6 +59,9 @@ pub struct RecordBody {
     pub revisions: Vec<Revision>,
     /// Its instances.
     pub instances: Vec<Instance>,
+    /// What has run of what runs at most once.
+    #[serde(default)]
+    pub runs: Vec<Run>,
 }
 
 impl From<Record> for RecordBody {
@@ -66,6 +70,7 @@ impl From<Record> for RecordBody {
             head: record.head,
             revisions: record.revisions.into_values().collect(),
             instances: record.instances.into_values().collect(),
+            runs: record.runs.into_values().collect(),
         }
     }
 }
@@ -75,6 +80,8 @@ impl From<RecordBody> for Record {
         let mut record = Self::accepted(body.head, Mono::default());
         record.revisions = body.revisions.into_iter().map(|it| (it.number, it)).collect();
         record.instances = body.instances.into_iter().map(|it| (it.seat, it)).collect();
+        let key = |run: &Run| (run.seat.slot, run.fingerprint.clone());
+        record.runs = body.runs.into_iter().map(|run| (key(&run), run)).collect();
         record
     }
 }

@@ -28,8 +28,10 @@ pub use error::DbError;
 pub use file::{SetAside, size};
 
 use crate::domain::event::Event;
+use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{Instance, InstanceId};
 use crate::domain::name::TaskName;
+use crate::domain::once::Run;
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::time::Timestamp;
 use crate::metrics::DbMetrics;
@@ -76,7 +78,7 @@ pub struct Stored {
 pub enum Change {
     /// A task was accepted, or something about it is new.
     PutHead(Head),
-    /// A task is gone, and with it its revisions, instances and kept logs. Its events stay.
+    /// A task is gone, and with it its revisions, instances, runs and kept logs. Its events stay.
     DropTask(TaskName),
     /// A revision was made, or something about it is new.
     PutRevision {
@@ -96,6 +98,23 @@ pub enum Change {
     PutInstance(Instance),
     /// An instance is no longer kept, nor its log.
     DropInstance(InstanceId),
+    /// Something has run that runs at most once, or how it ended is new. It takes the place of
+    /// another run of its slot and fingerprint.
+    PutRun {
+        /// Of which task.
+        task: TaskName,
+        /// The run.
+        run: Run,
+    },
+    /// What was to run never did.
+    DropRun {
+        /// Of which task.
+        task: TaskName,
+        /// In which slot.
+        slot: u16,
+        /// What it was made of.
+        fingerprint: Fingerprint,
+    },
     /// Something happened.
     AddEvent(Event),
     /// The last of an instance's log, of which [`LOG_KEPT`] bytes are kept.

@@ -13,6 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{ContainerId, Instance, InstanceId, Seat, Uid};
 use crate::domain::name::{Label, TaskName};
+use crate::domain::once::Run;
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::source::Place;
 use crate::domain::time::{Mono, Timestamp};
@@ -40,6 +41,14 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<Stored> {
     for instance in rows(connection, "instance", "id", instance)? {
         keep(instance, &mut unreadable, |instance| {
             record(&mut records, &instance.task)?.instances.insert(instance.seat, instance);
+            Ok(())
+        });
+    }
+    let key = "namespace || '/' || name || ' ' || slot || '.' || attempt";
+    for run in rows(connection, "run", key, run)? {
+        keep(run, &mut unreadable, |(task, run)| {
+            let key = (run.seat.slot, run.fingerprint.clone());
+            record(&mut records, &task)?.runs.insert(key, run);
             Ok(())
         });
     }
@@ -259,6 +268,19 @@ fn instance(row: &Row<'_>) -> Result<Instance, Flaw> {
         message: row.get("message")?,
         moved_at: Mono::default(),
     })
+}
+
+fn run(row: &Row<'_>) -> Result<(TaskName, Run), Flaw> {
+    // That it has run counts, whatever can be read of how it ended.
+    let reason = row.get::<_, Option<String>>("reason")?.and_then(|text| word(text).ok());
+    let run = Run {
+        uid: Uid(uuid(row, "uid")?),
+        seat: Seat { slot: row.get("slot")?, attempt: row.get("attempt")? },
+        fingerprint: fingerprint(row)?,
+        reason,
+        exit_code: row.get("exit_code")?,
+    };
+    Ok((task_name(row)?, run))
 }
 
 fn event(row: &Row<'_>) -> Result<(i64, Event), Flaw> {

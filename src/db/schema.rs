@@ -91,6 +91,21 @@ CREATE TABLE event (
 CREATE INDEX event_of_task ON event (namespace, name, seq);
 ",
     "ALTER TABLE task ADD COLUMN going INTEGER NOT NULL DEFAULT 0;",
+    // What has run until now is known by the rows of its instances, which are kept until the first
+    // look of this release has noted it.
+    "
+CREATE TABLE run (
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    uid TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    reason TEXT,
+    exit_code INTEGER,
+    PRIMARY KEY (namespace, name, slot, fingerprint)
+) STRICT;
+",
 ];
 
 /// The schema of this release.

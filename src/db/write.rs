@@ -7,6 +7,7 @@ use super::{Change, LOG_KEPT};
 use crate::domain::event::Event;
 use crate::domain::instance::{ContainerId, Instance, InstanceId};
 use crate::domain::name::TaskName;
+use crate::domain::once::Run;
 use crate::domain::record::{Head, Revision};
 use crate::domain::time::Timestamp;
 
@@ -25,6 +26,18 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> rusqlite::Resul
             .map(drop),
         Change::PutInstance(instance) => put_instance(connection, instance),
         Change::DropInstance(id) => drop_instance(connection, *id),
+        Change::PutRun { task, run } => put_run(connection, task, run),
+        Change::DropRun { task, slot, fingerprint } => connection
+            .prepare_cached(
+                "DELETE FROM run WHERE namespace = ? AND name = ? AND slot = ? AND fingerprint = ?",
+            )?
+            .execute(params![
+                task.namespace.as_str(),
+                task.name.as_str(),
+                slot,
+                fingerprint.as_str()
+            ])
+            .map(drop),
         Change::AddEvent(event) => add_event(connection, event),
         Change::KeepLog { instance, log } => connection
             // What is read again can only be less: the container has ended.
@@ -74,6 +87,7 @@ fn drop_task(connection: &Connection, task: &TaskName) -> rusqlite::Result<()> {
          (SELECT id FROM instance WHERE namespace = ? AND name = ?)",
         "DELETE FROM instance WHERE namespace = ? AND name = ?",
         "DELETE FROM revision WHERE namespace = ? AND name = ?",
+        "DELETE FROM run WHERE namespace = ? AND name = ?",
         "DELETE FROM task WHERE namespace = ? AND name = ?",
     ] {
         let key = [task.namespace.as_str(), task.name.as_str()];
@@ -166,6 +180,26 @@ fn drop_instance(connection: &Connection, id: InstanceId) -> rusqlite::Result<()
     let id = id.0.to_string();
     connection.prepare_cached("DELETE FROM kept_log WHERE instance = ?")?.execute([&id])?;
     connection.prepare_cached("DELETE FROM instance WHERE id = ?")?.execute([&id]).map(drop)
+}
+
+fn put_run(connection: &Connection, task: &TaskName, run: &Run) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO run
+             (namespace, name, uid, slot, attempt, fingerprint, reason, exit_code)
+             VALUES (:namespace, :name, :uid, :slot, :attempt, :fingerprint, :reason, :exit_code)",
+        )?
+        .execute(named_params! {
+            ":namespace": task.namespace.as_str(),
+            ":name": task.name.as_str(),
+            ":uid": run.uid.0.to_string(),
+            ":slot": run.seat.slot,
+            ":attempt": run.seat.attempt,
+            ":fingerprint": run.fingerprint.as_str(),
+            ":reason": run.reason.map(|reason| reason.to_string()),
+            ":exit_code": run.exit_code,
+        })
+        .map(drop)
 }
 
 fn add_event(connection: &Connection, event: &Event) -> rusqlite::Result<()> {

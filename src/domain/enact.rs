@@ -3,6 +3,7 @@
 use super::event::Note;
 use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
 use super::instance::{EndReason, IllegalMove, Instance, InstanceId, Seat, State};
+use super::once::note_runs;
 use super::plan::{Plan, Planned, Reason, Step};
 use super::record::{REVISIONS_KEPT, Record, Refusal, Revision, Update};
 use super::settle::end;
@@ -62,6 +63,7 @@ pub fn enact(
             false
         }
     });
+    note_runs(record);
     notes
 }
 

@@ -15,6 +15,7 @@ pub mod fingerprint;
 pub mod instance;
 pub mod judge;
 pub mod name;
+pub mod once;
 pub mod outcome;
 pub mod plan;
 pub mod policy;

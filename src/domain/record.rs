@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::Fingerprint;
 use super::instance::{Instance, Seat, Uid};
 use super::name::TaskName;
+use super::once::Runs;
 use super::outcome::Cause;
 use super::source::Place;
 use super::task::Task;
@@ -27,6 +28,8 @@ pub struct Record {
     pub revisions: BTreeMap<u32, Revision>,
     /// Its instances, those that ended and are still kept included, by seat.
     pub instances: BTreeMap<Seat, Instance>,
+    /// What has run of what runs at most once.
+    pub runs: Runs,
     /// When this process saw the present rollout begin, or get further.
     pub progressed_at: Mono,
     /// The policy let nothing new be made of it at the last look of this process.
@@ -79,7 +82,7 @@ impl Trouble {
     }
 }
 
-/// A task without its revisions and instances.
+/// A task without its revisions, instances and runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Head {
@@ -149,6 +152,7 @@ impl Record {
             head,
             revisions: BTreeMap::new(),
             instances: BTreeMap::new(),
+            runs: Runs::new(),
             progressed_at: now,
             denied: false,
             pull_trouble: None,

@@ -20,6 +20,7 @@ pub fn between(before: Option<&Record>, after: &Record) -> Vec<Change> {
             changes.push(Change::PutRevision { task: name.clone(), revision: revision.clone() });
         }
     }
+    changes.extend(runs(before, after));
     let Some(before) = before else {
         changes.extend(after.instances.values().cloned().map(Change::PutInstance));
         return changes;
@@ -40,6 +41,19 @@ pub fn between(before: Option<&Record>, after: &Record) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// What of the runs is new, and which of them was none.
+fn runs(before: Option<&Record>, after: &Record) -> Vec<Change> {
+    let task = &after.head.name;
+    let known = |key| before.and_then(|before| before.runs.get(key));
+    let news = after.runs.iter().filter(|(key, run)| known(*key) != Some(run));
+    let put = news.map(|(_, run)| Change::PutRun { task: task.clone(), run: run.clone() });
+    let gone = before.into_iter().flat_map(|before| before.runs.keys());
+    let gone = gone.filter(|key| !after.runs.contains_key(*key)).cloned();
+    let drop =
+        gone.map(|(slot, fingerprint)| Change::DropRun { task: task.clone(), slot, fingerprint });
+    put.chain(drop).collect()
 }
 
 /// All of a record.

@@ -12,6 +12,7 @@ use evenkeel::domain::event::{Event, Severity};
 use evenkeel::domain::fingerprint::Fingerprint;
 use evenkeel::domain::instance::{ContainerId, EndReason, Instance, InstanceId, Seat, State, Uid};
 use evenkeel::domain::name::TaskName;
+use evenkeel::domain::once::Run;
 use evenkeel::domain::record::{Head, Record, Refusal, Revision};
 use evenkeel::domain::source::Place;
 use evenkeel::domain::task::{Backoff, RestartPolicy, Task, Update};
@@ -139,6 +140,16 @@ fn ended(text: &str, id: u128, seat: Seat) -> Instance {
     }
 }
 
+fn run(seat: Seat) -> Run {
+    Run {
+        uid: Uid(Uuid::from_u128(7)),
+        seat,
+        fingerprint: Fingerprint::stored("1:0a"),
+        reason: Some(EndReason::Error),
+        exit_code: Some(3),
+    }
+}
+
 fn event(text: Option<&str>, message: &str) -> Event {
     Event {
         at: Timestamp::from_millis(9),
@@ -163,6 +174,7 @@ fn whole() -> Vec<Change> {
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 2) },
         Change::PutInstance(instance("prod/web", 1, SEATS[0])),
         Change::PutInstance(ended("prod/web", 2, SEATS[1])),
+        Change::PutRun { task: name("prod/web"), run: run(Seat { slot: 1, attempt: 2 }) },
         Change::KeepLog { instance: InstanceId(Uuid::from_u128(2)), log: b"bye\0\xff".to_vec() },
         Change::AddEvent(event(Some("prod/web"), "one")),
         Change::AddEvent(event(None, "two")),
@@ -179,11 +191,22 @@ fn whole_stored() -> Stored {
     }
     web.instances.insert(SEATS[0], instance("prod/web", 1, SEATS[0]));
     web.instances.insert(SEATS[1], ended("prod/web", 2, SEATS[1]));
+    let run = run(Seat { slot: 1, attempt: 2 });
+    web.runs.insert((1, run.fingerprint.clone()), run);
     Stored {
         records: vec![bare, web],
         meta: BTreeMap::from([("source".into(), "/srv".into())]),
         unreadable: vec![],
     }
+}
+
+/// What the releases before left, by schema, and what has to be read from it.
+fn earlier() -> Vec<(&'static str, Stored)> {
+    let mut one = whole_stored();
+    for record in &mut one.records {
+        record.runs.clear();
+    }
+    vec![(include_str!("../stored/1.sql"), one)]
 }
 
 // Where it is stored.
@@ -245,6 +268,37 @@ async fn everything_that_is_written_is_read_back() {
 }
 
 #[tokio::test]
+async fn what_each_release_before_left_is_read_and_written() {
+    let tables = |path: &Path| -> Vec<(String, String)> {
+        let file = Connection::open(path).unwrap();
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let mut statement = file.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    let new = tables(&file_of(closed().await.path()));
+    let files = fs::read_dir("tests/stored").unwrap().count();
+    assert_eq!(files, earlier().len(), "each stored DB is tried");
+    for (left, wanted) in earlier() {
+        let dir = tempfile::tempdir().unwrap();
+        Connection::open(file_of(dir.path())).unwrap().execute_batch(left).unwrap();
+        // Without a daemon it is read from a copy, and left as it is.
+        let copy = Db::open_read_only(dir.path()).await.unwrap();
+        assert_eq!(copy.stored, wanted);
+        drop(copy);
+        let opened = Db::open(dir.path()).await.unwrap();
+        assert!(!opened.fresh && opened.set_aside.is_none());
+        assert_eq!(opened.stored, wanted);
+        assert_eq!(messages(&opened.db, last(10)).await, ["one", "two"]);
+        opened.db.write(whole()).await.unwrap();
+        opened.db.close().await;
+        assert_eq!(tables(&file_of(dir.path())), new);
+        let opened = Db::open(dir.path()).await.unwrap();
+        assert_eq!(opened.stored, whole_stored());
+    }
+}
+
+#[tokio::test]
 async fn every_state_and_reason_is_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let states =
@@ -289,6 +343,11 @@ async fn what_is_dropped_is_gone_and_nothing_else() {
         Change::KeepLog { instance: kept, log: b"kept".to_vec() },
         Change::DropInstance(gone),
         Change::DropRevision { task: name("prod/web"), number: 1 },
+        Change::DropRun {
+            task: name("prod/web"),
+            slot: 1,
+            fingerprint: Fingerprint::stored("1:0a"),
+        },
         Change::SetMeta { key: "source".into(), value: None },
     ])
     .await
@@ -301,6 +360,7 @@ async fn what_is_dropped_is_gone_and_nothing_else() {
     let web = &opened.stored.records[1];
     assert_eq!(web.instances.keys().collect::<Vec<_>>(), [&SEATS[0]]);
     assert_eq!(web.revisions.keys().collect::<Vec<_>>(), [&2]);
+    assert!(web.runs.is_empty());
     assert!(opened.stored.meta.is_empty());
 
     opened.db.write(vec![Change::DropTask(name("prod/web"))]).await.unwrap();
@@ -320,14 +380,20 @@ async fn what_is_put_again_replaces_what_was_there() {
     let db = Db::open(dir.path()).await.unwrap().db;
     let moved = ended("prod/web", 1, SEATS[0]);
     let usurper = instance("prod/web", 9, SEATS[1]);
-    db.write(vec![Change::PutInstance(moved.clone()), Change::PutInstance(usurper.clone())])
-        .await
-        .unwrap();
+    let again = Run { reason: None, exit_code: None, ..run(Seat { slot: 1, attempt: 9 }) };
+    db.write(vec![
+        Change::PutInstance(moved.clone()),
+        Change::PutInstance(usurper.clone()),
+        Change::PutRun { task: name("prod/web"), run: again.clone() },
+    ])
+    .await
+    .unwrap();
     assert_eq!(db.kept_log(InstanceId(Uuid::from_u128(2))).await.unwrap(), None);
     db.close().await;
     let stored = Db::open(dir.path()).await.unwrap().stored;
     let instances: Vec<&Instance> = stored.records[1].instances.values().collect();
     assert_eq!(instances, [&moved, &usurper]);
+    assert_eq!(stored.records[1].runs.values().collect::<Vec<_>>(), [&again]);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use super::waits_to_retry;
 use crate::domain::container::Status;
 use crate::domain::instance::Instance;
 use crate::domain::plan::{Plan, Reason, Step};
-use crate::domain::task::RestartPolicy;
 use crate::domain::world::{Seen, World};
 
 /// How many ended runs of a job are kept in a slot.
@@ -27,12 +26,7 @@ pub fn clear(world: &World, plan: &mut Plan) {
         if is_kept {
             *count += 1;
         }
-        // That something has run which runs at most once is never forgotten.
-        let is_known = task.restart_policy == RestartPolicy::Never
-            && of_task
-            && instance.start_sent
-            && *world.seen(instance.seat) == Seen::Absent;
-        clear_one(world, plan, instance, is_kept || is_known);
+        clear_one(world, plan, instance, is_kept);
     }
 }
 

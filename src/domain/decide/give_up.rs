@@ -1,11 +1,16 @@
 //! When a slot is not tried again, and how that is told.
 
 use super::again::failures_after;
-use super::job::{Verdict, verdict};
+use super::job::{Verdict, verdict, verdict_once};
 use super::target::{self, Choice};
 use crate::domain::instance::{EndReason, Instance, Seat};
+use crate::domain::once::Run;
 use crate::domain::record::Record;
 use crate::domain::task::Task;
+
+const STOPPED: &str = "a run that was stopped was its run";
+const ONCE: &str = "given up: it runs at most once";
+const MEND: &str = "change the manifest to run it again";
 
 /// Why a slot whose last instance of this form is `last` is not tried again until something changes,
 /// in a sentence; `None`: it is, or it is done.
@@ -17,14 +22,25 @@ pub fn given_up(task: &Task, last: &Instance) -> Option<String> {
         if task.is_job() { verdict(task, last) == Verdict::Failed } else { limit.is_some() };
     let what = match (limit, last.reason) {
         _ if !is_over => return None,
-        (_, Some(EndReason::Stopped)) => "a run that was stopped was its run".to_owned(),
+        (_, Some(EndReason::Stopped)) => STOPPED.to_owned(),
         (Some(limit), _) => {
             let times = if failures == 1 { "once".into() } else { format!("{failures} times") };
             format!("given up: failed {times}, limit {limit} reached")
         }
-        (None, _) => "given up: it runs at most once".to_owned(),
+        (None, _) => ONCE.to_owned(),
     };
-    Some(format!("{what}; change the manifest to run it again"))
+    Some(format!("{what}; {MEND}"))
+}
+
+/// The same of a slot whose run was `run`, of a job that runs at most once.
+#[must_use]
+pub fn given_up_once(run: &Run) -> Option<String> {
+    let what = match (verdict_once(run), run.reason) {
+        (Verdict::Done, _) => return None,
+        (_, Some(EndReason::Stopped)) => STOPPED,
+        _ => ONCE,
+    };
+    Some(format!("{what}; {MEND}"))
 }
 
 /// Why the slot of an instance that has just ended by itself is not tried again, if it is not: told

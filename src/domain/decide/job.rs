@@ -7,6 +7,7 @@ use super::service::is_made;
 use super::target::{Target, is_current};
 use super::{changes, last_ended, next_seat};
 use crate::domain::instance::{EndReason, Instance, State};
+use crate::domain::once::{self, Run};
 use crate::domain::plan::{FieldChange, Plan, Reason, Step};
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::world::World;
@@ -62,7 +63,8 @@ fn changed(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChan
 
 /// Whether the form that is wanted may run in a slot: once at most, where that is asked.
 fn may_run(world: &World, target: &Target, slot: u16) -> bool {
-    target.task.restart_policy != RestartPolicy::Never || !has_run(world, target, slot)
+    target.task.restart_policy != RestartPolicy::Never
+        || once::run_of(world.record, slot, &target.form).is_none()
 }
 
 fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
@@ -85,16 +87,10 @@ fn vacant(world: &World, plan: &mut Plan, target: &Target, slot: u16) {
     }
 }
 
-/// Whether something may have run in a slot that was made of the same, however long ago.
-fn has_run(world: &World, target: &Target, slot: u16) -> bool {
-    let uid = world.record.head.uid;
-    world.record.instances.values().any(|it| {
-        it.seat.slot == slot
-            && it.uid == uid
-            && it.start_sent
-            && target.form.covers(&it.fingerprint)
-            && it.reason != Some(EndReason::Cancelled)
-    })
+/// What became of a slot whose run was `run`, of a job that runs at most once.
+#[must_use]
+pub fn verdict_once(run: &Run) -> Verdict {
+    if run.reason == Some(EndReason::Exited) { Verdict::Done } else { Verdict::Failed }
 }
 
 /// What becomes of a job's slot whose last instance is `last`.

@@ -14,6 +14,7 @@ use super::container::{Container, Details, Status};
 use super::decide::give_up::gives_up;
 use super::event::Note;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
+use super::once::note_runs;
 use super::record::{Record, Update};
 use super::time::{Now, Timestamp};
 use super::world::{Engine, Seen};
@@ -54,6 +55,7 @@ pub fn settle(
     for seat in moves {
         notes.extend(told(record, seat));
     }
+    note_runs(record);
     notes
 }
 

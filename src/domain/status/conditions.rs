@@ -7,7 +7,7 @@ use crate::domain::decide::again::failures_after;
 use crate::domain::decide::job::Verdict;
 use crate::domain::decide::target::Progress;
 use crate::domain::desired::{Presence, Validity};
-use crate::domain::instance::{EndReason, Instance};
+use crate::domain::instance::EndReason;
 use crate::domain::plan::{Plan, Waiting};
 use crate::domain::task::Task;
 
@@ -137,9 +137,9 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
         return is_not("PolicyDenied", why);
     }
     let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
-    if let Some((last, why)) = facts.slots.iter().find_map(|it| it.ended.zip(it.given_up.as_ref()))
-    {
-        return is_not("Failed", format!("{}; {why}", last.told_end()));
+    let given_up = |slot: &Slot| Some(format!("{}; {}", slot.told_end()?, slot.given_up.as_ref()?));
+    if let Some(message) = facts.slots.iter().find_map(given_up) {
+        return is_not("Failed", message);
     }
     match &facts.progress {
         Progress::Failed(failure) if failure.reason == "DeadlineExceeded" => {
@@ -202,16 +202,23 @@ fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, 
     }
     let pace = waits().find(|waiting| matches!(waiting, Waiting::RestartPace(_)));
     let ended = slot.ended.filter(|last| slot.live.is_none_or(|live| live.seat > last.seat));
-    match (ended.and_then(|last| of_end(task, slot, last)), pace) {
+    let of_end = match (ended, slot.ran) {
+        (Some(last), _) => {
+            last.reason.and_then(|reason| of_end(slot, reason, failures_after(task, last)))
+        }
+        (None, Some(run)) => of_end(slot, run.reason.unwrap_or(EndReason::Lost), 1),
+        (None, None) => None,
+    };
+    match (of_end, pace) {
         (Some(of_end), _) => of_end,
         (None, Some(pace)) => ("BackOff", pace.to_string()),
         (None, None) => ("Starting", going_on(inputs.plan)),
     }
 }
 
-/// What the end before says of a slot that has no ready instance.
-fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, String)> {
-    let reason = last.reason?;
+/// What the end before, which made so many failures in a row, says of a slot that has no ready
+/// instance.
+fn of_end(slot: &Slot, reason: EndReason, failures: u32) -> Option<(&'static str, String)> {
     let word = match reason {
         EndReason::OomKilled => "OOMKilled",
         EndReason::StartError => "StartError",
@@ -220,16 +227,12 @@ fn of_end(task: &Task, slot: &Slot, last: &Instance) -> Option<(&'static str, St
         EndReason::Stopped if slot.given_up.is_some() => "Stopped",
         EndReason::Exited | EndReason::Error => {
             // The first may happen to anybody.
-            if slot.given_up.is_some() || failures_after(task, last) > 1 {
-                "CrashLoop"
-            } else {
-                "BackOff"
-            }
+            if slot.given_up.is_some() || failures > 1 { "CrashLoop" } else { "BackOff" }
         }
         EndReason::Stopped | EndReason::Cancelled | EndReason::NameTaken => return None,
     };
     let given_up = slot.given_up.as_ref().map_or_else(String::new, |why| format!("; {why}"));
-    Some((word, format!("{}{given_up}", last.told_end())))
+    Some((word, format!("{}{given_up}", slot.told_end()?)))
 }
 
 fn going_on(plan: &Plan) -> String {

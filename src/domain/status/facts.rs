@@ -1,13 +1,15 @@
 //! What phase and conditions are told from: each slot, and the rollout as a whole.
 
 use super::StatusInputs;
-use crate::domain::decide::give_up::given_up;
+use crate::domain::decide::give_up::{given_up, given_up_once};
 use crate::domain::decide::job::{self, Verdict};
 use crate::domain::decide::target::{self, Choice, Progress, Target};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{Instance, Seat, State};
+use crate::domain::once::{self, Run};
 use crate::domain::plan::Waiting;
 use crate::domain::record::{Record, Refusal};
+use crate::domain::task::RestartPolicy::Never;
 
 /// What phase and conditions are told from.
 pub struct Facts<'a> {
@@ -37,10 +39,19 @@ pub struct Slot<'a> {
     pub live: Option<&'a Instance>,
     /// The one of that form that ended last.
     pub ended: Option<&'a Instance>,
+    /// Its run, where no instance of it is kept.
+    pub ran: Option<&'a Run>,
     /// The task is a job and this run of it is over: whether it is done.
     pub verdict: Option<Verdict>,
     /// Why it is not tried again, if it is not.
     pub given_up: Option<String>,
+}
+
+impl Slot<'_> {
+    /// How it ended, for people.
+    pub fn told_end(&self) -> Option<String> {
+        self.ended.map(Instance::told_end).or_else(|| self.ran.map(Run::told_end))
+    }
 }
 
 impl<'a> Facts<'a> {
@@ -92,18 +103,26 @@ fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'
     let ready = of_slot(record, slot).any(is_ready);
     let Some(target) = target else {
         // A rollout is about to begin: nothing is of its form yet.
-        return Slot { ready, live: None, ended: None, verdict: None, given_up: None };
+        return Slot { ready, live: None, ended: None, ran: None, verdict: None, given_up: None };
     };
     let task = target.task;
     let of_form = |it: &&Instance| target.form.covers(&it.fingerprint);
     let live = of_slot(record, slot).rev().filter(|it| it.is_live()).find(of_form);
     let ended = of_slot(record, slot).rev().filter(|it| it.state.is_end()).find(of_form);
     let over = ended.filter(|_| !of_slot(record, slot).any(Instance::is_live));
-    let verdict = over.filter(|_| task.is_job()).map(|last| job::verdict(task, last));
+    let ran = once::run_of(record, slot, &target.form)
+        .filter(|_| task.restart_policy == Never && live.is_none() && ended.is_none());
+    let verdict = over
+        .filter(|_| task.is_job())
+        .map(|last| job::verdict(task, last))
+        .or_else(|| ran.map(job::verdict_once));
     // What an earlier revision of the same form came to is no end of this one, but for a job.
     let counts = |last: &&Instance| task.is_job() || last.revision >= target.revision.number;
-    let given_up = over.filter(counts).and_then(|last| given_up(task, last));
-    Slot { ready, live, ended, verdict, given_up }
+    let given_up = over
+        .filter(counts)
+        .and_then(|last| given_up(task, last))
+        .or_else(|| ran.and_then(given_up_once));
+    Slot { ready, live, ended, ran, verdict, given_up }
 }
 
 /// Whether an instance can be relied on: running, as no readiness check says otherwise.

@@ -256,6 +256,8 @@ async fn a_row_that_cannot_be_read_must_not_take_down_the_rest() {
         ("UPDATE task SET spec = '{}' WHERE name = 'bare'", "the stored task default/bare"),
         ("UPDATE task SET uid = 'x' WHERE name = 'bare'", "the stored task default/bare"),
         ("UPDATE task SET name = 'Bare!' WHERE name = 'bare'", "the stored task default/Bare!"),
+        ("UPDATE run SET attempt = -1", "the stored run prod/web 1.-1"),
+        ("UPDATE run SET name = 'nobody'", "nothing readable is stored of"),
         ("UPDATE meta SET value = CAST(x'ff' AS TEXT)", "the stored meta source"),
     ];
     for (statement, wanted) in rows {
@@ -268,9 +270,19 @@ async fn a_row_that_cannot_be_read_must_not_take_down_the_rest() {
         assert!(stored.unreadable[0].contains(wanted), "{statement}: {:?}", stored.unreadable);
         let web = stored.records.last().unwrap();
         assert_eq!(web.head, head("prod/web"), "{statement}");
-        let kept = stored.records.len() + web.instances.len() + web.revisions.len();
-        assert_eq!(kept + stored.meta.len(), 6, "{statement}");
+        let of_web = web.instances.len() + web.revisions.len() + web.runs.len();
+        assert_eq!(stored.records.len() + of_web + stored.meta.len(), 7, "{statement}");
     }
+}
+
+#[tokio::test]
+async fn a_run_whose_end_cannot_be_read_must_still_be_a_run() {
+    let dir = closed().await;
+    sql(dir.path(), "UPDATE run SET reason = 'Bored'");
+    let stored = Db::open(dir.path()).await.unwrap().stored;
+    assert!(stored.unreadable.is_empty(), "{:?}", stored.unreadable);
+    let runs: Vec<_> = stored.records.last().unwrap().runs.values().collect();
+    assert_eq!(runs, [&Run { reason: None, ..run(Seat { slot: 1, attempt: 2 }) }]);
 }
 
 #[tokio::test]

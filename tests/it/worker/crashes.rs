@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use evenkeel::db::Db;
 use evenkeel::domain::container::label;
 use evenkeel::domain::instance::ContainerId;
 use evenkeel::domain::status::ConditionType;
@@ -350,4 +351,87 @@ async fn two_crashes_must_be_survived_like_one() {
             assert_eq!(found, wanted, "{what}");
         }
     }
+}
+
+/// Another form of the job.
+fn write_form(host: &mut Host, form: u32) {
+    let spec = format!("  restartPolicy: Never\n  args: [\"{form}\"]");
+    host.write("job.yaml", &task("job", &spec));
+}
+
+/// Not one form ran twice, and what is kept of them all is bounded.
+async fn assert_ran_once(host: &Host, what: &str) {
+    let happened = host.engine.happened();
+    let mut forms = BTreeSet::new();
+    for began in happened.iter().filter(|it| it.began) {
+        let form = &began.labels[label::FINGERPRINT];
+        assert!(forms.insert(form.clone()), "{what}: {form} ran again");
+    }
+    let kept = host.status("job").await.instances.len();
+    assert!(kept <= 3, "{what}: {kept} instances are kept");
+    assert!(host.ours().len() <= 3, "{what}: {:?}", host.ours().keys());
+}
+
+async fn job_of_forms(forms: u32) -> Host {
+    let mut host = Host::new();
+    host.engine.task("default/job", Behaviour::ends(secs(1), 0));
+    host.start().await;
+    for form in 1..=forms {
+        write_form(&mut host, form);
+        host.settle().await;
+    }
+    host
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_of_long_ago_must_stay_known_through_a_crash_at_every_effect() {
+    let mut host = job_of_forms(4).await;
+    let before = host.engine.steps();
+    write_form(&mut host, 5);
+    host.settle().await;
+    let effects = host.engine.steps() - before;
+    assert!(effects >= 3, "one is made and started, and the oldest is removed: {effects}");
+    for effect in 0..effects {
+        for fault in [Fault::FreezeBefore, Fault::FreezeApplied, Fault::FreezeReplied] {
+            let what = format!("{fault:?} at effect {effect} of {effects}");
+            let mut host = job_of_forms(4).await;
+            host.engine.plan_fault(host.engine.steps() + effect, fault);
+            write_form(&mut host, 5);
+            assert_eq!(host.settle_through_crashes().await, 1, "{what}: crashes");
+            for form in [1, 5, 2, 3, 4] {
+                write_form(&mut host, form);
+                host.settle().await;
+                assert_ran_once(&host, &format!("{what}, form {form} again")).await;
+            }
+            assert_eq!(host.starts("job"), 5, "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_edits_of_what_runs_at_most_once_must_leave_little_and_run_each_once() {
+    let mut host = job_of_forms(0).await;
+    let faults = [Fault::FreezeBefore, Fault::FreezeApplied, Fault::FreezeReplied];
+    for form in 1..=50 {
+        // Each in turn is killed at another of its effects; the first three remove nothing yet.
+        let effects = if form < 4 { 2 } else { 3 };
+        let (effect, fault) = (u64::from(form) % effects, faults[form as usize / 3 % 3].clone());
+        host.engine.plan_fault(host.engine.steps() + effect, fault.clone());
+        write_form(&mut host, form);
+        let what = format!("form {form}, {fault:?} at effect {effect}");
+        assert_eq!(host.settle_through_crashes().await, 1, "{what}: crashes");
+        assert_ran_once(&host, &what).await;
+    }
+    for form in 1..=50 {
+        write_form(&mut host, form);
+        host.settle().await;
+        assert_ran_once(&host, &format!("form {form} again")).await;
+    }
+    assert_eq!(host.starts("job"), 50);
+    host.stop().await;
+    let stored = Db::open(host.state.path()).await.unwrap().stored;
+    let [record] = &stored.records[..] else { panic!("{:?}", stored.records) };
+    assert_eq!(record.runs.len(), 50);
+    assert!(record.instances.len() <= 3, "{:?}", record.instances.keys());
+    assert!(record.revisions.len() <= 13, "{:?}", record.revisions.keys());
 }

@@ -179,3 +179,26 @@ fn a_job_whose_next_image_never_comes_must_run_to_its_end() {
     let ended = play.only().record.instances.values().next().unwrap();
     assert_eq!(ended.reason, Some(crate::domain::instance::EndReason::Exited));
 }
+
+#[test]
+fn what_ran_must_be_remembered_without_keeping_its_instances_and_revisions() {
+    let mut play = Play::of(&job("mig", "app:1", Never));
+    let image = |number: u32| format!("app:{number}");
+    for number in 1..=50 {
+        play.engine.images.insert(image(number));
+        let ends = Behaviour::Exits { after: secs(1), code: i64::from(number % 2) };
+        play.engine.behaviours.insert(image(number), ends);
+    }
+    for round in [1, 2] {
+        for number in 1..=50 {
+            play.retag(&image(number));
+            play.run();
+            let record = &play.only().record;
+            let what = format!("edit {number} of round {round}");
+            assert!(record.instances.len() <= 3, "{what}: {:?}", record.instances.keys());
+            assert!(record.revisions.len() <= 13, "{what}: {:?}", record.revisions.keys());
+        }
+    }
+    assert_eq!(play.promises.starts.len(), 50);
+    assert_eq!(play.engine.containers.len(), 3);
+}

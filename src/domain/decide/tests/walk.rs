@@ -46,7 +46,8 @@ enum Move {
 fn moves() -> impl Strategy<Value = Move> {
     let any = || any::<Index>();
     prop_oneof![
-        4 => (1..4_u8).prop_map(Move::Image),
+        // More forms than runs of a job are kept.
+        4 => (1..6_u8).prop_map(Move::Image),
         2 => (0..4_u16).prop_map(Move::Replicas),
         1 => proptest::bool::ANY.prop_map(Move::Suspend),
         1 => proptest::bool::ANY.prop_map(Move::Port),
@@ -56,8 +57,8 @@ fn moves() -> impl Strategy<Value = Move> {
         8 => (1..8_u8).prop_map(Move::Looks),
         2 => (1..6_u32).prop_map(Move::LoseAnswers),
         1 => (1..4_u32).prop_map(Move::RefuseCreate),
-        2 => (1..4_u8, proptest::option::of(0..5_u8)).prop_map(|(of, after)| Move::Breaks(of, after)),
-        2 => (1..4_u8).prop_map(Move::Mends),
+        2 => (1..6_u8, proptest::option::of(0..5_u8)).prop_map(|(of, after)| Move::Breaks(of, after)),
+        2 => (1..6_u8).prop_map(Move::Mends),
         1 => proptest::bool::ANY.prop_map(Move::Stranger),
         2 => any().prop_map(Move::Kill),
         1 => any().prop_map(Move::Remove),
@@ -114,6 +115,7 @@ fn begin(start: &Start) -> Play {
         task.template.mounts.push(volume("data"));
     }
     let mut play = Play::of(&task);
+    play.engine.images.extend(["app:4", "app:5"].map(str::to_owned));
     play.engine.slow_stops = if start.slow { secs(3) } else { secs(0) };
     play
 }

@@ -245,3 +245,36 @@ fn a_job_that_was_stopped_must_be_failed() {
     "#]]
     .assert_eq(&told(&of(&play)));
 }
+
+#[test]
+fn a_job_that_is_edited_back_to_what_ran_long_ago_must_tell_how_that_went() {
+    for (code, phase) in [(0, Phase::Completed), (3, Phase::Failed)] {
+        let mut play = Play::of(&job("mig", "app:1", Never));
+        exits(&mut play, "app:1", 1, code);
+        play.run();
+        for image in ["app:2", "app:3", "app:4", "app:5"] {
+            play.engine.images.insert(image.to_owned());
+            exits(&mut play, image, 1, 0);
+            play.retag(image);
+            play.run();
+        }
+        play.retag("app:1");
+        play.run();
+        let status = of(&play);
+        assert!(status.instances.iter().all(|it| it.attempt > 1), "its instance is not kept");
+        assert_eq!(status.phase, phase);
+        assert!(status.is_settled(), "{}", told(&status));
+        if code == 0 {
+            assert_eq!(reason(&status, ConditionType::Ready), (Truth::True, "Completed"));
+            continue;
+        }
+        expect![[r#"
+            Failed 0/1 ready, 0 updated, 0 restarts
+            Valid=True Accepted: the manifest was accepted
+            Converged=True Converged: nothing is to be done
+            Progressing=False Failed: 0.1 ended: Error, exit code 3; given up: it runs at most once; change the manifest to run it again
+            Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 3; given up: it runs at most once; change the manifest to run it again
+        "#]]
+        .assert_eq(&told(&status));
+    }
+}
