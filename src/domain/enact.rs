@@ -2,6 +2,7 @@
 
 use super::event::Note;
 use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
+use super::happening::Happening;
 use super::instance::{EndReason, IllegalMove, Instance, InstanceId, Seat, State};
 use super::once::note_runs;
 use super::plan::{Plan, Planned, Reason, Step};
@@ -34,7 +35,7 @@ pub fn enact(
             "revision {} failed and is not tried again until the manifest changes: {}",
             failure.revision, failure.message
         );
-        notes.push(Note::warning(None, "RolledBack", message));
+        notes.push(Note::warning(None, Happening::RolledBack, message));
     }
     // The time to get further begins once it may.
     if record.denied || plan.denied.is_some() {
@@ -44,7 +45,7 @@ pub fn enact(
     if let Some(revision) = plan.ready.and_then(|number| record.revisions.get_mut(&number)) {
         revision.ready = true;
         let message = format!("revision {} is ready", revision.number);
-        notes.push(Note::normal(None, "Ready", message));
+        notes.push(Note::normal(None, Happening::Ready, message));
         forget_revisions(record);
     }
     for seat in &plan.proven {
@@ -84,7 +85,7 @@ fn revise(record: &mut Record, now: Now) -> Note {
     forget_revisions(record);
     let place = &record.head.place;
     let message = format!("revision {number} begins, from {place}");
-    Note::normal(None, "Revision", message)
+    Note::normal(None, Happening::Revision, message)
 }
 
 /// The image of what runs as the manifest has it already: that is not looked up again.
@@ -193,24 +194,26 @@ fn begin(
 /// What is told of a step when it is planned: of those that people asked for or should know of.
 fn note_of(planned: &Planned) -> Option<Note> {
     let Planned { seat, step, reason } = planned;
-    let (seat, word) = (*seat, reason.word());
+    let (seat, happening) = (*seat, reason.happening());
     match (step, reason) {
         (Step::Begin { .. }, Reason::RolledBack { .. }) => {
-            Some(Note::warning(seat, word, format!("instance {seat} is wanted: {reason}")))
+            Some(Note::warning(seat, happening, format!("instance {seat} is wanted: {reason}")))
         }
         (Step::Begin { .. }, _) => {
             let reason = reason.in_brief();
-            Some(Note::normal(seat, word, format!("instance {seat} is wanted: {reason}")))
+            Some(Note::normal(seat, happening, format!("instance {seat} is wanted: {reason}")))
         }
-        (Step::Stop(..), _) => {
-            Some(Note::normal(seat, "Stopping", format!("instance {seat} is stopped: {reason}")))
-        }
+        (Step::Stop(..), _) => Some(Note::normal(
+            seat,
+            Happening::Stopping,
+            format!("instance {seat} is stopped: {reason}"),
+        )),
         (Step::Unpause(_) | Step::Rename(_) | Step::Connect(_), _)
         | (Step::MakeNetwork, Reason::Drift(_)) => {
-            Some(Note::warning(seat, word, format!("{} of {seat}: {reason}", step.name())))
+            Some(Note::warning(seat, happening, format!("{} of {seat}: {reason}", step.name())))
         }
         (Step::Update(..), _) => {
-            Some(Note::normal(seat, "Updated", format!("update of {seat}: {reason}")))
+            Some(Note::normal(seat, Happening::Updated, format!("update of {seat}: {reason}")))
         }
         _ => None,
     }
@@ -242,7 +245,7 @@ mod tests {
             let [note] = notes.try_into().unwrap();
             assert_eq!(
                 (note.severity, note.reason, note.seat),
-                (Severity::Error, "IllegalMove", Some(seat))
+                (Severity::Error, Happening::IllegalMove, Some(seat))
             );
             assert!(note.message.contains("can't go from Completed to"), "{}", note.message);
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::happening::Happening;
 use super::instance::{IllegalMove, InstanceId, Seat, Uid};
 use super::name::TaskName;
 use super::time::Timestamp;
@@ -42,8 +43,8 @@ pub struct Note {
     pub severity: Severity,
     /// Of which instance.
     pub seat: Option<Seat>,
-    /// A stable CamelCase word.
-    pub reason: &'static str,
+    /// What it is.
+    pub reason: Happening,
     /// A sentence.
     pub message: String,
 }
@@ -51,13 +52,13 @@ pub struct Note {
 impl Note {
     /// Something that is as it should be.
     #[must_use]
-    pub fn normal(seat: impl Into<Option<Seat>>, reason: &'static str, message: String) -> Self {
+    pub fn normal(seat: impl Into<Option<Seat>>, reason: Happening, message: String) -> Self {
         Self { severity: Severity::Normal, seat: seat.into(), reason, message }
     }
 
     /// Something that somebody should look at.
     #[must_use]
-    pub fn warning(seat: impl Into<Option<Seat>>, reason: &'static str, message: String) -> Self {
+    pub fn warning(seat: impl Into<Option<Seat>>, reason: Happening, message: String) -> Self {
         Self { severity: Severity::Warning, seat: seat.into(), reason, message }
     }
 
@@ -65,7 +66,8 @@ impl Note {
     #[must_use]
     pub fn refused(seat: Seat, refused: IllegalMove) -> Self {
         let message = format!("instance {seat} stays as it is: {refused}; a bug of evenkeel");
-        Self { severity: Severity::Error, seat: Some(seat), reason: "IllegalMove", message }
+        let reason = Happening::IllegalMove;
+        Self { severity: Severity::Error, seat: Some(seat), reason, message }
     }
 }
 

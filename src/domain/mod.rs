@@ -12,6 +12,7 @@ pub mod enact;
 pub mod event;
 pub mod exclusive;
 pub mod fingerprint;
+pub mod happening;
 pub mod instance;
 pub mod judge;
 pub mod name;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::happening::Happening;
 use super::outcome::Cause;
 use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst, Waiting};
 
@@ -59,22 +60,28 @@ impl Reason {
     /// A stable CamelCase word, for metrics and events.
     #[must_use]
     pub fn word(&self) -> &'static str {
+        self.happening().word()
+    }
+
+    /// What is told of what is done for this reason.
+    #[must_use]
+    pub fn happening(&self) -> Happening {
         match self {
-            Self::Wanted => "Wanted",
-            Self::Resumed => "Resumed",
-            Self::Changed(_) => "Changed",
-            Self::Ended { .. } => "Restarted",
-            Self::RolledBack { .. } => "RolledBack",
-            Self::ScaledDown(_) => "ScaledDown",
-            Self::Suspended => "Suspended",
-            Self::Gone(_) => "ManifestGone",
-            Self::Down => "Down",
-            Self::OfRemoved => "OfRemovedTask",
-            Self::Superseded(_) => "Superseded",
-            Self::MakesWay { .. } => "MakesWay",
-            Self::Drift(_) => "Drift",
-            Self::Because(_) => "Begun",
-            Self::Cleanup => "Cleanup",
+            Self::Wanted => Happening::Wanted,
+            Self::Resumed => Happening::Resumed,
+            Self::Changed(_) => Happening::Changed,
+            Self::Ended { .. } => Happening::Restarted,
+            Self::RolledBack { .. } => Happening::RolledBack,
+            Self::ScaledDown(_) => Happening::ScaledDown,
+            Self::Suspended => Happening::Suspended,
+            Self::Gone(_) => Happening::ManifestGone,
+            Self::Down => Happening::Down,
+            Self::OfRemoved => Happening::OfRemovedTask,
+            Self::Superseded(_) => Happening::Superseded,
+            Self::MakesWay { .. } => Happening::MakesWay,
+            Self::Drift(_) => Happening::Drift,
+            Self::Because(_) => Happening::Begun,
+            Self::Cleanup => Happening::Cleanup,
         }
     }
 
@@ -206,6 +213,31 @@ impl Waiting {
             Self::Mount { .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
             Self::Proof(..) | Self::Stopping(_) => "Waiting",
+        }
+    }
+
+    /// What is told when this begins: that others have what is wanted, or that it is denied.
+    #[must_use]
+    pub fn happening(&self) -> Option<Happening> {
+        match self {
+            Self::Denied(_) => Some(Happening::PolicyDenied),
+            Self::Port { .. } | Self::BusyPort(..) => Some(Happening::PortConflict),
+            Self::Mount { .. } => Some(Happening::VolumeInUse),
+            Self::Engine(_)
+            | Self::SourceChanged(_)
+            | Self::HostPath(_)
+            | Self::Step(..)
+            | Self::Observation(_)
+            | Self::Discovery
+            | Self::Pulling(_)
+            | Self::PullRetry { .. }
+            | Self::Retry { .. }
+            | Self::BackOff { .. }
+            | Self::RestartPace(_)
+            | Self::Doubt(..)
+            | Self::Proof(..)
+            | Self::Unsupported(..)
+            | Self::Stopping(_) => None,
         }
     }
 }

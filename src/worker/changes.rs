@@ -79,7 +79,7 @@ pub fn event(note: &Note, record: &Record, now: Now) -> Event {
         uid: Some(record.head.uid),
         instance: instance.map(|instance| instance.id),
         seat: note.seat,
-        reason: note.reason.to_owned(),
+        reason: note.reason.word().to_owned(),
         message: note.message.clone(),
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Goal, Worker, changes};
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
+use crate::domain::happening::Happening;
 use crate::domain::instance::Uid;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record};
@@ -71,7 +72,8 @@ impl<R: Runtime> Worker<R> {
                 refused: None,
                 created_at: now.wall,
             };
-            let note = Note::normal(None, "Accepted", format!("accepted from {}", head.place));
+            let note =
+                Note::normal(None, Happening::Accepted, format!("accepted from {}", head.place));
             return Some((Record::accepted(head, now.mono), vec![note]));
         };
         let mut notes = Vec::new();
@@ -82,7 +84,7 @@ impl<R: Runtime> Worker<R> {
                 record.progressed_at = now.mono;
                 let message =
                     format!("generation {} accepted from {}", head.generation, wanted.place);
-                notes.push(Note::normal(None, "Accepted", message));
+                notes.push(Note::normal(None, Happening::Accepted, message));
             }
             head.task = wanted.task.clone();
         }
@@ -94,7 +96,7 @@ impl<R: Runtime> Worker<R> {
             head.uid = Uid(Uuid::now_v7());
             head.refused = None;
             let message = "its manifest is back before it was removed: a new task".to_owned();
-            notes.push(Note::normal(None, "Accepted", message));
+            notes.push(Note::normal(None, Happening::Accepted, message));
         }
         Some((record, notes))
     }

@@ -13,6 +13,7 @@ use crate::db::{Change, DbError};
 use crate::domain::decide::decide;
 use crate::domain::enact::enact;
 use crate::domain::event::{Event, Note};
+use crate::domain::happening::Happening;
 use crate::domain::instance::{ContainerId, InstanceId};
 use crate::domain::name::TaskName;
 use crate::domain::plan::{Plan, Waiting};
@@ -168,20 +169,12 @@ impl<R: Runtime> Worker<R> {
 
     /// What keeps a task from something that others have, or that is denied, when that begins.
     fn blocked(&self, name: &TaskName, plan: &Plan) -> Option<Note> {
-        let blocks = |waiting: &&Waiting| {
-            matches!(
-                waiting,
-                Waiting::Denied(_)
-                    | Waiting::Port { .. }
-                    | Waiting::BusyPort(..)
-                    | Waiting::Mount { .. }
-            )
-        };
-        let of = |plan: &Plan| plan.waiting.iter().find(blocks).map(Waiting::word);
-        let now = plan.waiting.iter().find(blocks)?;
-        let known = self.plans.get(name).and_then(of);
-        let note = || Note::warning(None, now.word(), format!("waiting for {now}"));
-        (known != Some(now.word())).then(note)
+        let blocks = |waiting: &Waiting| Some((waiting.happening()?, waiting.to_string()));
+        let of = |plan: &Plan| plan.waiting.iter().find_map(blocks);
+        let (happening, now) = of(plan)?;
+        let known = self.plans.get(name).and_then(of).map(|(happening, _)| happening);
+        let note = || Note::warning(None, happening, format!("waiting for {now}"));
+        (known != Some(happening)).then(note)
     }
 
     /// Who has to wait for a restart gets a time of its own, so that a crowd does not come back all
@@ -327,9 +320,12 @@ fn containers(record: &Record) -> impl Iterator<Item = &ContainerId> {
 /// What is told of a task that is no longer looked after.
 fn gone(record: &Record) -> Note {
     let left = containers(record).count();
-    let (word, message) = match left {
-        0 => ("Removed", "nothing is left of it".to_owned()),
-        _ => ("LetGo", format!("its manifest lets its containers go: {left} stay as they are")),
+    let (happening, message) = match left {
+        0 => (Happening::Removed, "nothing is left of it".to_owned()),
+        _ => (
+            Happening::LetGo,
+            format!("its manifest lets its containers go: {left} stay as they are"),
+        ),
     };
-    Note::normal(None, word, message)
+    Note::normal(None, happening, message)
 }

@@ -4,29 +4,7 @@ use serde::Serialize;
 
 use crate::api::Numbered;
 use crate::domain::event::Severity;
-
-/// What begins something: all else follows from it.
-const CAUSES: [&str; 19] = [
-    "Accepted",
-    "Adopted",
-    "StateLost",
-    "Completed",
-    "Failed",
-    "OOMKilled",
-    "StartError",
-    "Lost",
-    "Disrupted",
-    "NameTaken",
-    "ImagePullFailed",
-    "StepFailed",
-    "Drift",
-    "Revived",
-    "RestartedByHand",
-    "ManifestGone",
-    "RolledBack",
-    "PortConflict",
-    "VolumeInUse",
-];
+use crate::domain::happening::Happening;
 
 /// A cause and what was done about it.
 #[derive(Debug, Serialize)]
@@ -72,7 +50,11 @@ pub fn links(events: &[Numbered], slot: Option<u16>) -> Vec<Link<'_>> {
 }
 
 fn is_cause(it: &Numbered) -> bool {
-    CAUSES.contains(&&*it.event.reason) || it.event.severity == Severity::Error
+    match Happening::of(&it.event.reason) {
+        Some(happening) => happening.is_cause(),
+        // A daemon of another release says it: what somebody should look at is told for itself.
+        None => it.event.severity != Severity::Normal,
+    }
 }
 
 /// Whether two are the same but for their attempts.
@@ -93,7 +75,7 @@ fn plain(message: &str) -> String {
 
 /// The generation that was accepted.
 fn generation(it: &Numbered) -> Option<u64> {
-    let is_accepted = it.event.reason == "Accepted";
+    let is_accepted = it.event.reason == Happening::Accepted.word();
     let number = it.event.message.strip_prefix("generation ")?.split(' ').next()?;
     number.parse().ok().filter(|_| is_accepted)
 }
@@ -154,5 +136,23 @@ mod tests {
             Accepted Some(2) x1: ["Revision"]
         "#]]
         .assert_eq(&told(&links(&events, Some(1))));
+    }
+
+    #[test]
+    fn what_is_denied_and_what_is_not_known_must_be_told_for_itself() {
+        let mut unknown = event(4, None, "Comet", "a daemon to come says so");
+        unknown.event.severity = Severity::Warning;
+        let events = vec![
+            event(1, None, "Accepted", "accepted from web.yaml:1"),
+            event(2, None, "PolicyDenied", "waiting for something that the policy allows"),
+            event(3, None, "Sunshine", "a daemon to come says so"),
+            unknown,
+        ];
+        expect![[r#"
+            Accepted None x1: []
+            PolicyDenied None x1: ["Sunshine"]
+            Comet None x1: []
+        "#]]
+        .assert_eq(&told(&links(&events, None)));
     }
 }

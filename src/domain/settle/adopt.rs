@@ -5,6 +5,7 @@ use super::finish;
 use crate::domain::container::{Container, Details, Identity, Status};
 use crate::domain::decide::PROOF;
 use crate::domain::event::Note;
+use crate::domain::happening::Happening;
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
@@ -73,7 +74,7 @@ fn refuse_again(record: &mut Record, now: Now) -> Option<Note> {
     let reason = "RolledBack".to_owned();
     record.head.refused =
         Some(Refusal { generation, revision: failed, reason, message, at: now.wall });
-    Some(Note::warning(None, "RolledBack", told))
+    Some(Note::warning(None, Happening::RolledBack, told))
 }
 
 /// The failures before an instance that was taken over, as far as the containers tell.
@@ -98,7 +99,7 @@ fn recognise(record: &mut Record, newest: &Identity) -> Note {
     record.head.generation = record.head.generation.max(generation);
     let message = "what was known of it is lost: its history, and what was refused of it; \
                    what runs is taken over from its labels";
-    Note::warning(None, "StateLost", message.to_owned())
+    Note::warning(None, Happening::StateLost, message.to_owned())
 }
 
 fn take(
@@ -155,7 +156,7 @@ fn take(
     };
     let message = format!("instance {seat} was taken over as it was found: {found}");
     record.instances.insert(seat, instance);
-    notes.push(Note::normal(seat, "Adopted", message));
+    notes.push(Note::normal(seat, Happening::Adopted, message));
     notes
 }
 

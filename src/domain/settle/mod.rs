@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::container::{Container, Details, Status};
 use super::decide::give_up::gives_up;
 use super::event::Note;
+use super::happening::Happening;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
 use super::once::note_runs;
 use super::record::{Record, Update};
@@ -193,7 +194,7 @@ pub(super) fn end(
 fn told(record: &Record, seat: Seat) -> Vec<Note> {
     let Some(instance) = record.instances.get(&seat) else { return Vec::new() };
     let given_up = if instance.state.is_end() { gives_up(record, seat) } else { None };
-    let given_up = given_up.map(|why| Note::warning(seat, "GivenUp", why));
+    let given_up = given_up.map(|why| Note::warning(seat, Happening::GivenUp, why));
     std::iter::once(moved(instance)).chain(given_up).collect()
 }
 
@@ -208,37 +209,37 @@ fn restarted(instance: &mut Instance, now: Now) -> Note {
     instance.moved_at = now.mono;
     let seat = instance.seat;
     let message = format!("the container of {seat} was restarted by somebody else; it is kept");
-    Note::warning(seat, "RestartedByHand", message)
+    Note::warning(seat, Happening::RestartedByHand, message)
 }
 
 /// How an instance has moved.
 fn moved(instance: &Instance) -> Note {
     let seat = instance.seat;
     let Some(reason) = instance.reason else {
-        return Note::normal(seat, "Running", format!("instance {seat} is running"));
+        return Note::normal(seat, Happening::Running, format!("instance {seat} is running"));
     };
     let message = format!("instance {}", instance.told_end());
-    let word = match reason {
-        EndReason::Exited => "Completed",
-        EndReason::Stopped => "Stopped",
-        EndReason::Cancelled => "Cancelled",
-        EndReason::NameTaken => "NameTaken",
-        EndReason::Error => "Failed",
-        EndReason::OomKilled => "OOMKilled",
-        EndReason::StartError => "StartError",
-        EndReason::Lost => "Lost",
-        EndReason::Disrupted => "Disrupted",
+    let happening = match reason {
+        EndReason::Exited => Happening::Completed,
+        EndReason::Stopped => Happening::Stopped,
+        EndReason::Cancelled => Happening::Cancelled,
+        EndReason::NameTaken => Happening::NameTaken,
+        EndReason::Error => Happening::Failed,
+        EndReason::OomKilled => Happening::OomKilled,
+        EndReason::StartError => Happening::StartError,
+        EndReason::Lost => Happening::Lost,
+        EndReason::Disrupted => Happening::Disrupted,
     };
     match reason {
         EndReason::Exited | EndReason::Stopped | EndReason::Cancelled => {
-            Note::normal(seat, word, message)
+            Note::normal(seat, happening, message)
         }
         EndReason::Error
         | EndReason::OomKilled
         | EndReason::StartError
         | EndReason::Lost
         | EndReason::Disrupted
-        | EndReason::NameTaken => Note::warning(seat, word, message),
+        | EndReason::NameTaken => Note::warning(seat, happening, message),
     }
 }
 

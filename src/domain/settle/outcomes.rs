@@ -2,6 +2,7 @@
 
 use super::{end, told};
 use crate::domain::event::Note;
+use crate::domain::happening::Happening;
 use crate::domain::instance::{ContainerId, EndReason, Seat, State};
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
 use crate::domain::record::{Record, Trouble};
@@ -80,12 +81,12 @@ pub fn apply_pull(
             let image = &revision.task.template.image;
             let note = format!("image {image} is {id}");
             revision.image_id = Some(id);
-            return vec![Note::normal(None, "ImageReady", note)];
+            return vec![Note::normal(None, Happening::ImageReady, note)];
         }
         Outcome::Rejected(rejection) => (Some(rejection.cause), rejection.message),
         Outcome::Unknown(message) => (None, message),
     };
-    let note = Note::warning(None, "ImagePullFailed", message.clone());
+    let note = Note::warning(None, Happening::ImagePullFailed, message.clone());
     record.pull_trouble =
         Some(Trouble::after(record.pull_trouble.as_ref(), cause, message, now.mono));
     vec![note]
@@ -105,7 +106,7 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
         }
         // `decide` waits for what the policy allows; a moment later, should it know no better.
         Cause::PolicyDenied => {
-            let note = Note::warning(seat, "PolicyDenied", rejection.message.clone());
+            let note = Note::warning(seat, Happening::PolicyDenied, rejection.message.clone());
             trouble(record, seat, "create", (Some(rejection.cause), rejection.message), now);
             vec![note]
         }
@@ -172,7 +173,7 @@ fn trouble(
     (cause, message): (Option<Cause>, String),
     now: Now,
 ) -> Note {
-    let note = Note::warning(seat, "StepFailed", format!("{step} of {seat}: {message}"));
+    let note = Note::warning(seat, Happening::StepFailed, format!("{step} of {seat}: {message}"));
     let before = record.troubles.get(&seat);
     let after = Trouble::after(before, cause, message, now.mono);
     record.troubles.insert(seat, after);

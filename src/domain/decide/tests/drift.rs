@@ -188,7 +188,7 @@ fn a_container_restarted_by_hand_whose_end_nobody_saw_must_be_kept_and_told_of()
     let anew = Some(play.engine.time().wall);
     play.tamper("web.0.1", |it| it.details.as_mut().unwrap().started_at = anew);
     assert_eq!(play.run(), "");
-    let told: Vec<&str> = play.notes.iter().map(|note| note.reason).collect();
+    let told: Vec<&str> = play.notes.iter().map(|note| note.reason.word()).collect();
     assert_eq!(told.iter().filter(|reason| **reason == "RestartedByHand").count(), 1, "{told:?}");
     assert_eq!(play.only().record.instances.values().next().unwrap().started_at, anew);
 }

@@ -48,7 +48,7 @@ fn a_job_that_fails_must_be_tried_again_to_its_limit() {
         5s start 0.3: 0.2 ended: Error, exit code 1
     "#]]
     .assert_eq(&play.run());
-    let given_up = || play.notes.iter().filter(|note| note.reason == "GivenUp");
+    let given_up = || play.notes.iter().filter(|note| note.reason.word() == "GivenUp");
     let told: Vec<&str> = given_up().map(|note| &*note.message).collect();
     let said = "given up: failed 3 times, limit 2 reached; change the manifest to run it again";
     assert_eq!(told, [said], "once, and not before it is");

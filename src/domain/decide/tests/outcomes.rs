@@ -82,7 +82,7 @@ fn names_that_strangers_have_must_spend_no_limit_and_be_told_of() {
     play.run_for(secs(1));
     assert!(play.only().plan.waiting.iter().any(|it| it.word() == "NotOurs"));
     play.run();
-    let told = |reason| play.notes.iter().filter(|note| note.reason == reason).count();
+    let told = |reason| play.notes.iter().filter(|note| note.reason.word() == reason).count();
     assert_eq!((told("NameTaken"), told("Completed"), told("GivenUp")), (5, 1, 0));
     let mut play = Play::of(&service("web", "app:1"));
     play.run();

@@ -170,7 +170,7 @@ fn what_is_found_denied_while_it_is_made_must_take_no_attempt() {
         3s revision 1 is ready
     "#]]
     .assert_eq(&play.run());
-    assert!(play.notes.iter().any(|note| note.reason == "PolicyDenied"), "{:?}", play.notes);
+    assert!(play.notes.iter().any(|note| note.reason.word() == "PolicyDenied"), "{:?}", play.notes);
 }
 
 #[test]
