@@ -47,6 +47,13 @@ pub enum Finished {
         /// The answer; `Err`: none.
         answer: Result<Whole, Unreachable>,
     },
+    /// Networks and volumes were looked at.
+    Resources {
+        /// When they were asked for.
+        asked: Mono,
+        /// The answer; `Err`: none.
+        answer: Result<Resource, Unreachable>,
+    },
     /// A network was to be removed.
     NetworkRemoved(String, Outcome),
     /// Where host paths lead; none: all that were asked for are told.
@@ -94,6 +101,11 @@ async fn whole<R: Runtime>(
     let (info, resources, containers) = tokio::join!(info, resources, runtime.list(worker));
     let containers = containers?;
     Ok(Whole { info: told(info), containers, resources: told(resources) })
+}
+
+/// Asks for networks and volumes.
+pub async fn resources<R: Runtime>(runtime: Arc<R>, worker: WorkerName, asked: Mono) -> Finished {
+    Finished::Resources { asked, answer: runtime.list_resources(&worker).await }
 }
 
 fn told<T>(answer: Option<Result<T, Unreachable>>) -> Option<T> {

@@ -34,6 +34,7 @@ mod report;
 mod sightings;
 mod start;
 mod steps;
+mod turns;
 
 pub use clock::Clock;
 pub use lock::{Lock, LockError};
@@ -74,6 +75,7 @@ use measure::Rising;
 use news::News;
 use pulls::Pulls;
 use sightings::Sightings;
+use turns::Turns;
 
 /// How many looks are written down in one transaction at most.
 const BATCH: usize = 64;
@@ -186,6 +188,8 @@ pub struct Worker<R: Runtime> {
     volumes: BTreeSet<String>,
     /// Of those two the engine has told since it can be asked.
     resources_known: bool,
+    /// When one of them was made or removed last: what was asked for before is not of now.
+    resources_moved_at: Option<Mono>,
     approved_sources: BTreeSet<String>,
     /// Containers that were left running when their manifests went away: ours no longer.
     let_go: BTreeSet<ContainerId>,
@@ -196,8 +200,7 @@ pub struct Worker<R: Runtime> {
     pulls: Pulls,
     jobs: JoinSet<Finished>,
     relisting: Relisting,
-    turn: Option<ContainerId>,
-    next_turn: Mono,
+    turns: Turns,
     /// When the next restart after a failure may begin that has no turn yet.
     restart_at: Mono,
     /// When those may that wait for it.
@@ -276,7 +279,7 @@ impl<R: Runtime> Worker<R> {
         // Who takes everything down reads no manifest any more.
         let reads = self.goal != Goal::Down;
         let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
-        let first = relist.min(desired).min(self.next_turn);
+        let first = relist.min(desired).min(self.turns.at);
         match self.goal {
             Goal::Settled { deadline } => first.min(began + deadline),
             Goal::Forever | Goal::Down => first,

@@ -87,6 +87,7 @@ impl<R: Runtime> Worker<R> {
         match outcome {
             Outcome::Done(()) => {
                 self.networks.remove(name);
+                self.resources_moved();
                 self.network_refusals.remove(name);
             }
             Outcome::Rejected(rejection) => {

@@ -18,10 +18,7 @@ use crate::domain::world::Seen;
 use crate::runtime::{EngineEvent, EngineInfo, Runtime, Unreachable};
 
 /// How often everything is listed.
-const LIST_EVERY: Duration = Duration::from_secs(30);
-
-/// How often one container is inspected in turn.
-const TURN_EVERY: Duration = Duration::from_secs(10);
+pub(super) const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// The longest wait before an engine that can't be asked is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -67,25 +64,6 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// What is asked for from time to time.
-    pub(super) fn observe_by_time(&mut self, now: Mono) {
-        if now >= self.relisting.at && !self.relisting.under_way {
-            self.relist(Afresh::Containers);
-            self.ask_all();
-        } else if now >= self.relisting.at {
-            self.relisting.at = now + self.jittered(LIST_EVERY);
-        }
-        if now >= self.next_turn {
-            self.next_turn = now + self.jittered(TURN_EVERY);
-            if self.engine.unavailable.is_none()
-                && let Some(id) = self.sightings.turn(self.turn.as_ref())
-            {
-                self.inspect(&id);
-                self.turn = Some(id);
-            }
-        }
-    }
-
     /// A call to the engine has ended.
     pub(super) fn on_finished(&mut self, finished: Finished) {
         match finished {
@@ -104,6 +82,7 @@ impl<R: Runtime> Worker<R> {
                 }
             }
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
+            Finished::Resources { asked, answer } => self.on_resources(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
             Finished::Led(found, more) => self.on_led(found, more),
         }
@@ -158,9 +137,11 @@ impl<R: Runtime> Worker<R> {
         match (&done.report, &done.resource) {
             (Report::Other("make-network", Outcome::Done(())), Some(name)) => {
                 self.networks.insert(name.clone());
+                self.resources_moved();
             }
             (Report::Other("make-volume", Outcome::Done(())), Some(name)) => {
                 self.volumes.insert(name.clone());
+                self.resources_moved();
             }
             (
                 Report::Created(Outcome::Rejected(rejection))
@@ -264,12 +245,7 @@ impl<R: Runtime> Worker<R> {
             self.meet(info);
         }
         if let Some(resources) = whole.resources {
-            // The label alone does not make a network ours.
-            let prefix = format!("evenkeel.{}.", self.setting.maker.worker);
-            let ours = resources.networks.into_iter().filter(|name| name.starts_with(&prefix));
-            self.networks = ours.collect();
-            self.volumes = resources.volumes.into_iter().collect();
-            self.resources_known = true;
+            self.take_resources(resources, asked);
         }
         let worker = self.setting.maker.worker.clone();
         let first = self.sightings.listed_at.is_none();
@@ -366,7 +342,7 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// A wait with a tenth more or less, so that many workers don't ask at once.
-    fn jittered(&self, wait: Duration) -> Duration {
+    pub(super) fn jittered(&self, wait: Duration) -> Duration {
         jittered(wait, self.jitter())
     }
 }

@@ -198,6 +198,14 @@ impl Simulated {
         });
     }
 
+    /// Removes a volume.
+    pub fn remove_volume_by_hand(&self, name: &str) {
+        self.change(|world, _| {
+            world.volumes.remove(name);
+            world.tell_where(|_| true, &EngineEvent::Resource);
+        });
+    }
+
     /// Leaves a container in a removal that does not end.
     pub fn stick_in_removal(&self, id: &ContainerId) {
         self.change(|world, _| {

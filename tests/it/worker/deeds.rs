@@ -132,6 +132,44 @@ async fn a_network_removed_from_under_a_container_must_come_back() {
     }
 }
 
+/// A suspended task whose network and volume were removed minutes ago.
+async fn robbed(heard: bool) -> Host {
+    let volume = "  mounts: [{path: /data, volume: data}]";
+    let mut host = Host::with(&[("db.yaml", task("db", volume)), ("x.yaml", task("x", ""))]).await;
+    host.write("db.yaml", &task("db", &format!("{volume}\n  suspend: true")));
+    host.remove(&["x.yaml"]);
+    host.settle().await;
+    host.engine.lose_events(!heard);
+    host.engine.remove_network_by_hand("evenkeel.default.default");
+    host.engine.remove_volume_by_hand("evenkeel.default.default.data");
+    sleep(secs(if heard { 1 } else { 360 })).await;
+    host
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_and_a_volume_that_are_removed_must_be_missed_whether_that_is_heard_or_not() {
+    for heard in [true, false] {
+        let mut host = robbed(heard).await;
+        let made = host.calls(Operation::MakeVolume);
+        host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
+        host.settle().await;
+        assert_eq!(host.calls(Operation::MakeVolume), made + 1, "heard: {heard}");
+        assert_eq!(host.live_names(), ["db.0.2"]);
+        assert!(!host.has_event("db", "StepFailed", "").await, "{:?}", host.events("db").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_volume_of_somebody_else_in_place_of_ours_must_not_be_used_though_nobody_heard_of_it() {
+    let mut host = robbed(false).await;
+    host.engine.add_volume("evenkeel.default.default.data", &BTreeMap::new());
+    sleep(secs(360)).await;
+    host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
+    let converged = evenkeel::domain::status::ConditionType::Converged;
+    host.until_reason("db", converged, "NotOurs").await;
+    assert!(host.live().is_empty());
+}
+
 /// Containers of strangers, made after one of ours.
 fn strangers(host: &Host) -> Vec<ContainerId> {
     let (name, ours) = host.ours().into_iter().next().unwrap();
