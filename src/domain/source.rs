@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, InvalidReason};
 use super::name::TaskName;
 use super::task::Task;
 
@@ -36,6 +36,19 @@ impl Snapshot {
 }
 
 impl FileState {
+    /// A file that can't be read at all, and why.
+    #[must_use]
+    pub fn unreadable(file: &str, message: String) -> Self {
+        let problem = Diagnostic {
+            file: file.to_owned(),
+            place: None,
+            reason: InvalidReason::ParseFailed,
+            message,
+            help: None,
+        };
+        Self::Unreadable { digest: None, problems: vec![problem] }
+    }
+
     /// Every task of it that passed every check.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         let documents = match self {

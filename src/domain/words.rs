@@ -225,6 +225,7 @@ impl Waiting {
             Self::Mount { .. } => Some(Happening::VolumeInUse),
             Self::Engine(_)
             | Self::SourceChanged(_)
+            | Self::Source
             | Self::HostPath(_)
             | Self::Step(..)
             | Self::Observation(_)

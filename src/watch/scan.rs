@@ -14,7 +14,6 @@ use super::listing::{self, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
 use super::tree::{Id, Kind, Lock, Refusal, Tree};
-use crate::domain::diagnostic::{Diagnostic, InvalidReason};
 use crate::domain::source::FileState;
 use crate::metrics::Saved;
 
@@ -337,7 +336,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         let read = AssertUnwindSafe(|| (self.read)(path, bytes));
         catch_unwind(read).unwrap_or_else(|_| {
             let message = "evenkeel failed when it read this file: a bug of evenkeel".to_owned();
-            unreadable(path, message)
+            FileState::unreadable(path, message)
         })
     }
 
@@ -357,7 +356,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         if !news {
             return;
         }
-        self.changes.insert(path.to_owned(), Some(unreadable(path, message)));
+        self.changes.insert(path.to_owned(), Some(FileState::unreadable(path, message)));
     }
 
     fn drop_entry(&mut self, path: &str) {
@@ -386,18 +385,6 @@ fn endless(timeout: Duration, settle: Duration) -> String {
         "it has been written to for {timeout:?} without being closed; it is read when its writer \
          closes it, or rests for {settle:?}"
     )
-}
-
-/// A file that can't be read, and why.
-fn unreadable(path: &str, message: String) -> FileState {
-    let problem = Diagnostic {
-        file: path.to_owned(),
-        place: None,
-        reason: InvalidReason::ParseFailed,
-        message,
-        help: None,
-    };
-    FileState::Unreadable { digest: None, problems: vec![problem] }
 }
 
 #[cfg(test)]

@@ -204,6 +204,7 @@ fn whole_stored() -> Stored {
 fn earlier() -> Vec<(&'static str, Stored)> {
     let mut one = whole_stored();
     for record in &mut one.records {
+        record.head.going = false;
         record.runs.clear();
     }
     vec![(include_str!("../stored/1.sql"), one)]

@@ -456,7 +456,7 @@ async fn many_stops_at_once_must_not_take_every_connection() {
     const ALL: u64 = 200;
     const AT_ONCE: u64 = 128;
     let replicas = format!("  replicas: {ALL}\n  terminationGracePeriodSeconds: 30");
-    let mut host = Host::with(&[("web.yaml", task("web", &replicas))]).await;
+    let host = Host::with(&[("web.yaml", task("web", &replicas))]).await;
     host.engine.set_latency(Operation::Stop, secs(20));
     host.down().await;
     let stops = |host: &Host| host.calls(Operation::Stop);
