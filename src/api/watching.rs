@@ -188,8 +188,9 @@ pub(super) async fn watch(
     sources: Sources,
     (seat, Query(query)): (Seat, Query<WatchQuery>),
 ) -> Result<Stream, Refused> {
-    let mut listening = sources.ask(Command::Listen).await?;
+    // The place comes first: what happens from here on is told, twice rather than not.
     let newest = sources.db.newest().await.map_err(|error| internal(&error))?;
+    let mut listening = sources.ask(Command::Listen).await?;
     let teller = Teller {
         after: seat.after.unwrap_or(newest),
         has_more: seat.after.is_some(),

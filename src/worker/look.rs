@@ -305,7 +305,7 @@ impl<R: Runtime> Worker<R> {
         self.statuses.remove(name);
         self.news.gone(name);
         self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
-        self.desired = self.desired.forget(name);
+        self.desired.forget(name);
         if !is_let_go || self.goal == Goal::Down {
             self.remove_network(&name.namespace);
         }

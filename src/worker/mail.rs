@@ -2,6 +2,7 @@
 
 use tracing::warn;
 
+use super::report::tell;
 use super::{Worker, changes};
 use crate::db::Change;
 use crate::domain::event::Note;
@@ -31,11 +32,14 @@ impl<R: Runtime> Worker<R> {
         for (name, mails) in mails {
             let Some(before) = self.records.get(&name).cloned() else { continue };
             let mut record = before.clone();
-            for mail in mails {
-                // What is told of it is told again by the next start.
-                let _notes = deliver(&mut record, mail, now);
-            }
+            let deliver = |mail| deliver(&mut record, mail, now);
+            let notes: Vec<Note> = mails.into_iter().flat_map(deliver).collect();
             written.extend(changes::between(Some(&before), &record));
+            for note in &notes {
+                let event = changes::event(note, &record, now);
+                tell(&event);
+                written.push(Change::AddEvent(event));
+            }
         }
         if !written.is_empty()
             && let Err(error) = self.db.write(written).await

@@ -35,7 +35,10 @@ impl<R: Runtime> Worker<R> {
         let network = network_name(&self.setting.maker.worker, namespace);
         let used = self.records.keys().any(|name| name.namespace == *namespace)
             || self.desired.tasks.keys().any(|name| name.namespace == *namespace);
-        if !used && self.networks.contains(&network) {
+        // What was let go goes on, and its network with it.
+        let stays =
+            |it: &Self| it.goal != Goal::Down && it.sightings.namespaces().contains(namespace);
+        if !used && self.networks.contains(&network) && !stays(self) {
             self.begin_removal(network);
         }
     }
@@ -56,7 +59,6 @@ impl<R: Runtime> Worker<R> {
         let used = names(namespaces);
         let mut unused: BTreeSet<String> = self.networks.difference(&used).cloned().collect();
         if !unused.is_empty() && !is_down {
-            // What was let go goes on, and its network with it.
             let there = names(self.sightings.namespaces());
             unused.retain(|network| !there.contains(network));
         }

@@ -126,14 +126,12 @@ impl Desired {
         next
     }
 
-    /// Forgets a task that is gone and has nothing left. Any other is kept.
-    #[must_use]
-    pub fn forget(&self, name: &TaskName) -> Self {
-        let mut next = self.clone();
-        if next.tasks.get(name).is_some_and(|wanted| wanted.presence == Presence::Gone) {
-            next.tasks.remove(name);
+    /// Forgets a task that is gone and has nothing left. Any other is kept. In place: what is
+    /// wanted of others is not looked at.
+    pub fn forget(&mut self, name: &TaskName) {
+        if self.tasks.get(name).is_some_and(|wanted| wanted.presence == Presence::Gone) {
+            self.tasks.remove(name);
         }
-        next
     }
 
     /// The tasks that are to go.

@@ -236,6 +236,24 @@ async fn the_last_words_of_what_failed_must_be_kept_through_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_came_of_the_last_step_must_be_told_of_after_a_stop() {
+    let mut host = Host::new();
+    let engine = host.engine.clone();
+    engine.set_latency(Operation::Start, secs(5));
+    engine.task("default/web", Behaviour::missing());
+    host.write("web.yaml", &task("web", ""));
+    host.start().await;
+    host.until("a start is under way", secs(60), async |host| host.calls(Operation::Start) == 1)
+        .await;
+    assert_eq!(host.stop().await, End::Ended(Ended::Stopped));
+    let opened = Db::open(host.state.path()).await.unwrap();
+    let query = EventQuery { limit: 1000, ..EventQuery::default() };
+    let events = opened.db.events(query).await.unwrap();
+    let reasons: Vec<&str> = events.iter().map(|(_, event)| &*event.reason).collect();
+    assert!(reasons.contains(&"StartError"), "{reasons:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn last_words_that_are_not_handed_out_must_be_asked_for_again_before_they_are_gone() {
     let mut host = Host::new();
     let fails = Behaviour::ends(millis(100), 3).writing("last words\n", "");
