@@ -15,6 +15,7 @@ pub mod fingerprint;
 pub mod happening;
 pub mod instance;
 pub mod judge;
+pub mod loose;
 pub mod name;
 pub mod once;
 pub mod outcome;

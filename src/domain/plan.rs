@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::exclusive::{FixedPort, Written};
 use super::instance::{ContainerId, EndReason, Seat};
+use super::loose::{Fate, Holding};
 use super::name::{Label, TaskName};
 use super::outcome::Cause;
 use super::source::Place;
@@ -301,6 +302,15 @@ pub enum Waiting {
         task: TaskName,
         /// Which.
         seat: Seat,
+    },
+    /// A container that no record has, with something of the host.
+    Loose {
+        /// What both want.
+        holding: Holding,
+        /// Its name.
+        container: String,
+        /// What becomes of it.
+        fate: Fate,
     },
     /// An engine that takes what it was told and did not take.
     Unsupported(Seat, String),

@@ -28,6 +28,7 @@ impl Waiting {
             | Self::Pulling(_)
             | Self::Port { .. }
             | Self::Mount { .. }
+            | Self::Loose { .. }
             | Self::Stopping(_) => None,
         }
     }
@@ -55,7 +56,8 @@ impl Waiting {
             | Self::RestartPace(_)
             | Self::Port { .. }
             | Self::BusyPort(..)
-            | Self::Mount { .. } => None,
+            | Self::Mount { .. }
+            | Self::Loose { .. } => None,
         }
     }
 }

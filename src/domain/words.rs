@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::happening::Happening;
+use super::loose::Holding;
 use super::outcome::Cause;
 use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst, Waiting};
 
@@ -209,8 +210,10 @@ impl Waiting {
             Self::Retry { cause: Some(Cause::NotOurs), .. } => "NotOurs",
             Self::Retry { .. } => "StartError",
             Self::BackOff { .. } | Self::RestartPace(_) => "BackOff",
-            Self::Port { .. } | Self::BusyPort(..) => "PortConflict",
-            Self::Mount { .. } => "VolumeInUse",
+            Self::Port { .. }
+            | Self::BusyPort(..)
+            | Self::Loose { holding: Holding::Port(_), .. } => "PortConflict",
+            Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
             Self::Proof(..) | Self::Stopping(_) => "Waiting",
         }
@@ -221,8 +224,12 @@ impl Waiting {
     pub fn happening(&self) -> Option<Happening> {
         match self {
             Self::Denied(_) => Some(Happening::PolicyDenied),
-            Self::Port { .. } | Self::BusyPort(..) => Some(Happening::PortConflict),
-            Self::Mount { .. } => Some(Happening::VolumeInUse),
+            Self::Port { .. }
+            | Self::BusyPort(..)
+            | Self::Loose { holding: Holding::Port(_), .. } => Some(Happening::PortConflict),
+            Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => {
+                Some(Happening::VolumeInUse)
+            }
             Self::Engine(_)
             | Self::SourceChanged(_)
             | Self::Source
@@ -282,6 +289,12 @@ impl fmt::Display for Waiting {
             }
             Self::Mount { mount, task, seat } => {
                 write!(f, "{mount}, which {task} {seat} still writes")
+            }
+            Self::Loose { holding: Holding::Port(port), container, fate } => {
+                write!(f, "host port {port}, which container {container} has; {fate}")
+            }
+            Self::Loose { holding: Holding::Mount(mount), container, fate } => {
+                write!(f, "{mount}, which container {container} still writes; {fate}")
             }
             Self::Unsupported(seat, what) => {
                 write!(f, "an engine that takes it: it was told of {seat}, and still {what}")

@@ -8,6 +8,7 @@ use super::desired::Presence;
 use super::exclusive::{FixedPort, Written};
 use super::instance::Seat;
 use super::judge::Judge;
+use super::loose::Loose;
 use super::name::{Label, TaskName, WorkerName};
 use super::record::Record;
 use super::source::Place;
@@ -55,9 +56,8 @@ pub struct World<'a> {
     /// There is a container of this task that the record does not know and that was not looked at
     /// yet: which instances there are is not known.
     pub unknown_container: bool,
-    /// Containers of any task were found at the start and are in no record yet: what is written is
-    /// not known.
-    pub unknown_writers: bool,
+    /// Containers that no record has and that may have something this task wants.
+    pub loose: Vec<Loose>,
 }
 
 /// What is known of the engine as a whole.

@@ -102,7 +102,7 @@ impl<R: Runtime> Worker<R> {
             writers,
             restart_at: self.restart_turns.get(name).copied().unwrap_or(self.restart_at),
             unknown_container: self.has_unknown(record),
-            unknown_writers: !self.found.is_empty(),
+            loose: neighbours.iter().chain([name]).flat_map(|it| self.loose_of(it)).collect(),
         }
     }
 

@@ -1,13 +1,12 @@
-//! Containers that are found and that no record knows: whose they are, and that all of them are
-//! taken over before what writes something is started beside them.
+//! Containers that are found and that no record knows: whose they are, and what they have.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tracing::warn;
 
 use super::{Goal, Worker};
 use crate::domain::container::Identity;
-use crate::domain::instance::ContainerId;
+use crate::domain::loose::{Fate, Loose};
 use crate::domain::name::TaskName;
 use crate::domain::source::Place;
 use crate::domain::task::Task;
@@ -46,23 +45,15 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    /// Which of these tasks have a container that no record knows.
-    pub(super) fn not_taken_over(&self, tasks: &BTreeSet<TaskName>) -> BTreeSet<TaskName> {
-        let instances = self.records.values().flat_map(|record| record.instances.values());
-        let known: BTreeSet<&ContainerId> =
-            instances.filter_map(|instance| instance.container.as_ref()).collect();
-        let unknown = |task: &&TaskName| {
-            self.sightings.of_task(task).any(|container| !known.contains(&container.id))
-        };
-        tasks.iter().filter(unknown).cloned().collect()
-    }
-
-    /// A task was looked at: what was found of it is in its record now, unless that can't be told
-    /// yet. Once that is so of all tasks, all go on.
-    pub(super) fn take_over(&mut self, name: &TaskName) {
-        let open = self.records.get(name).is_some_and(|record| self.has_unknown(record));
-        if !open && self.found.remove(name) && self.found.is_empty() {
-            self.look_at_all();
-        }
+    /// The containers of a task that no record has and that may run.
+    pub(super) fn loose_of(&self, name: &TaskName) -> impl Iterator<Item = Loose> {
+        let has_task = self.records.contains_key(name) || self.desired.tasks.contains_key(name);
+        let all = self.index.loose_of(name).filter(|(id, _)| self.sightings.may_run(id));
+        all.filter_map(move |(id, has)| {
+            let found = has_task && !self.let_go.contains(id);
+            let fate = if found { Fate::Found } else { Fate::LetGo };
+            let name = self.sightings.last(id)?.name.clone();
+            Some(Loose { name, fate, has: Arc::clone(has) })
+        })
     }
 }

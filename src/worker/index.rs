@@ -1,12 +1,15 @@
-//! Which tasks want or have a host port or a mount: so that one look need not ask them all.
+//! Which tasks want or have a host port or a mount, and which containers that no record has: so that
+//! one look need not ask them all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::sightings::Sightings;
 use crate::domain::decide::in_force;
 use crate::domain::desired::{Desired, Presence};
 use crate::domain::exclusive::{self, Made, Written};
 use crate::domain::instance::{ContainerId, Instance};
+use crate::domain::loose::Holdings;
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::record::Record;
 use crate::domain::source::Mounted;
@@ -20,6 +23,8 @@ pub struct Index {
     ports: BTreeMap<u16, BTreeSet<TaskName>>,
     mounts: BTreeMap<Written, BTreeSet<TaskName>>,
     of_task: BTreeMap<TaskName, (BTreeSet<u16>, BTreeSet<Written>)>,
+    /// What the containers of a task have that its record, if there is one, does not know.
+    loose: BTreeMap<TaskName, BTreeMap<ContainerId, Arc<Holdings>>>,
     host_paths: BTreeMap<TaskName, BTreeSet<Mounted>>,
 }
 
@@ -33,8 +38,13 @@ impl Index {
         record: Option<&Record>,
         sightings: &Sightings,
     ) {
+        self.update_loose(worker, name, record, sightings);
         let claims = record.map(|it| claims(worker, it, sightings));
-        let (ports, mounts) = claims.unwrap_or_default();
+        let (mut ports, mut mounts) = claims.unwrap_or_default();
+        for (_, has) in self.loose_of(name) {
+            ports.extend(has.ports.iter().map(|port| port.number));
+            mounts.extend(has.written.iter().map(|(written, _)| written.clone()));
+        }
         let known = self.of_task.get(name);
         if known.is_none_or(|known| (&known.0, &known.1) != (&ports, &mounts)) {
             if let Some((old_ports, old_mounts)) = self.of_task.remove(name) {
@@ -51,10 +61,54 @@ impl Index {
             for mount in &mounts {
                 self.mounts.entry(mount.clone()).or_default().insert(name.clone());
             }
-            if record.is_some() {
+            if record.is_some() || self.loose.contains_key(name) {
                 self.of_task.insert(name.clone(), (ports, mounts));
             }
         }
+    }
+
+    fn update_loose(
+        &mut self,
+        worker: &WorkerName,
+        name: &TaskName,
+        record: Option<&Record>,
+        sightings: &Sightings,
+    ) {
+        let mut before = self.loose.remove(name).unwrap_or_default();
+        let instances = record.into_iter().flat_map(|record| record.instances.values());
+        let known: BTreeSet<_> = instances.filter_map(|it| it.container.as_ref()).collect();
+        let loose = sightings.last_of(name).filter(|container| !known.contains(&container.id));
+        let loose: BTreeMap<_, _> = loose
+            .map(|container| {
+                let kept = before.remove(&container.id);
+                let has = kept.unwrap_or_else(|| Arc::new(Holdings::of(worker, container)));
+                (container.id.clone(), has)
+            })
+            .collect();
+        if !loose.is_empty() {
+            self.loose.insert(name.clone(), loose);
+        }
+    }
+
+    /// The containers of a task that its record, if there is one, does not know, and what each has
+    /// while it runs.
+    pub fn loose_of(
+        &self,
+        name: &TaskName,
+    ) -> impl Iterator<Item = (&ContainerId, &Arc<Holdings>)> {
+        self.loose.get(name).into_iter().flatten()
+    }
+
+    /// The tasks with such containers.
+    #[must_use]
+    pub fn with_loose(&self) -> Vec<TaskName> {
+        self.loose.keys().cloned().collect()
+    }
+
+    /// The tasks that want or have something that such a container of `name` may have.
+    #[must_use]
+    pub fn around_loose(&self, name: &TaskName) -> BTreeSet<TaskName> {
+        if self.loose.contains_key(name) { self.neighbours(name) } else { BTreeSet::new() }
     }
 
     /// Brings the host paths of a task up to its record. Tells all of them, over all tasks, if

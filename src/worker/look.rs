@@ -1,5 +1,6 @@
 //! `run_task`: one look at a task, written down, and its steps begun.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tracing::{debug, error, warn};
@@ -65,7 +66,6 @@ impl<R: Runtime> Worker<R> {
                 self.news.written();
             }
             for name in &names {
-                self.take_over(name);
                 self.unwritten.remove(name);
                 self.queue.forget(name);
                 self.queue.done(name);
@@ -74,6 +74,7 @@ impl<R: Runtime> Worker<R> {
             // No effect without intent: nothing is begun, and all is looked at again later.
             for looked in looks {
                 self.show_unwritten(&looked);
+                self.index_claims(&looked.name, looked.before.as_ref());
                 match looked.before {
                     Some(before) => self.records.insert(looked.name, before),
                     None => self.records.remove(&looked.name),
@@ -169,12 +170,13 @@ impl<R: Runtime> Worker<R> {
 
     /// What keeps a task from something that others have, or that is denied, when that begins.
     fn blocked(&self, name: &TaskName, plan: &Plan) -> Option<Note> {
-        let blocks = |waiting: &Waiting| Some((waiting.happening()?, waiting.to_string()));
-        let of = |plan: &Plan| plan.waiting.iter().find_map(blocks);
-        let (happening, now) = of(plan)?;
-        let known = self.plans.get(name).and_then(of).map(|(happening, _)| happening);
-        let note = || Note::warning(None, happening, format!("waiting for {now}"));
-        (known != Some(happening)).then(note)
+        // Of what no task has, nobody but a person can do something about it.
+        let kind = |it: &Waiting| Some((it.happening()?, matches!(it, Waiting::Loose { .. })));
+        let of = |plan: &Plan| plan.waiting.iter().find_map(kind);
+        let known = self.plans.get(name).and_then(of);
+        let now = plan.waiting.iter().find(|it| kind(it).is_some())?;
+        let note = Note::warning(None, now.happening()?, format!("waiting for {now}"));
+        (known != kind(now)).then_some(note)
     }
 
     /// Who has to wait for a restart gets a time of its own, so that a crowd does not come back all
@@ -293,13 +295,14 @@ impl<R: Runtime> Worker<R> {
         for neighbour in self.index.neighbours(name) {
             self.queue.add(neighbour);
         }
-        self.index_claims(name, None);
-        self.index_host_paths(name, None);
         let record = self.records.remove(name);
-        let is_let_go = record.as_ref().is_some_and(|it| containers(it).next().is_some());
-        for id in [before, record.as_ref()].into_iter().flatten().flat_map(containers) {
+        let let_go: BTreeSet<&ContainerId> = record.iter().flat_map(containers).collect();
+        for id in before.into_iter().flat_map(containers).filter(|id| !let_go.contains(id)) {
             self.sightings.forget(id);
         }
+        let is_let_go = !let_go.is_empty();
+        self.index_claims(name, None);
+        self.index_host_paths(name, None);
         self.restart_turns.remove(name);
         self.plans.remove(name);
         self.statuses.remove(name);

@@ -174,8 +174,6 @@ pub struct Worker<R: Runtime> {
     index: Index,
     host_paths: watch::Sender<BTreeSet<Mounted>>,
     leads: leads::Known,
-    /// Tasks with containers that were found at the start and that no record knows yet.
-    found: BTreeSet<TaskName>,
     panics: BTreeMap<TaskName, u32>,
     engine: Engine,
     engine_info: Option<EngineInfo>,
@@ -191,7 +189,8 @@ pub struct Worker<R: Runtime> {
     /// When one of them was made or removed last: what was asked for before is not of now.
     resources_moved_at: Option<Mono>,
     approved_sources: BTreeSet<String>,
-    /// Containers that were left running when their manifests went away: ours no longer.
+    /// Containers that were left running when their manifests went away: ours no longer, and what
+    /// they have is theirs.
     let_go: BTreeSet<ContainerId>,
     /// Containers whose last words are written down.
     logs_kept: BTreeSet<ContainerId>,

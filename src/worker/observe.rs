@@ -163,10 +163,7 @@ impl<R: Runtime> Worker<R> {
     ) {
         let seen = match answer {
             Ok(Some(container)) => Seen::Present(Arc::new(container)),
-            Ok(None) => {
-                self.let_go.remove(id);
-                Seen::Absent
-            }
+            Ok(None) => Seen::Absent,
             Err(error) => {
                 warn!(container = id.short(), %error, "a container could not be looked at");
                 self.on_not_inspected(id);
@@ -174,6 +171,7 @@ impl<R: Runtime> Worker<R> {
             }
         };
         let worker = &self.setting.maker.worker;
+        let is_absent = seen == Seen::Absent;
         let (task, again) = self.sightings.inspected(id, asked, seen, worker);
         if again {
             self.inspect(id);
@@ -181,13 +179,20 @@ impl<R: Runtime> Worker<R> {
         if let Some(task) = task {
             self.on_news(task);
         }
+        if is_absent && self.let_go.remove(id) {
+            self.sightings.forget(id);
+        }
     }
 
-    /// Something new is known of a task's containers. What they can write is noted before any task
-    /// is looked at again.
+    /// Something new is known of a task's containers. What they have is noted before any task is
+    /// looked at again; who waits for what no record has is told by nobody else.
     fn on_news(&mut self, task: TaskName) {
-        if let Some(record) = self.records.get(&task) {
-            self.index.update(&self.setting.maker.worker, &task, Some(record), &self.sightings);
+        let mut waiting = self.index.around_loose(&task);
+        let record = self.records.get(&task);
+        self.index.update(&self.setting.maker.worker, &task, record, &self.sightings);
+        waiting.extend(self.index.around_loose(&task));
+        for name in waiting {
+            self.queue.add(name);
         }
         self.discover(&task);
         self.queue.add(task);
@@ -248,11 +253,7 @@ impl<R: Runtime> Worker<R> {
             self.take_resources(resources, asked);
         }
         let worker = self.setting.maker.worker.clone();
-        let first = self.sightings.listed_at.is_none();
-        let listed = self.sightings.listed(whole.containers, asked, &worker);
-        if first {
-            self.found = self.not_taken_over(&listed.tasks);
-        }
+        let listed = self.sightings.listed(whole.containers, asked, &worker, &self.let_go);
         let mine = &self.setting.maker.source;
         let other = listed
             .sources

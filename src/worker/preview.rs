@@ -115,18 +115,16 @@ impl<R: Runtime> Worker<R> {
         // The first look finds what is gone, the second that it has been gone for long enough.
         self.take_snapshot();
         self.take_snapshot();
-        for name in self.found.clone() {
+        for name in self.index.with_loose() {
             // Nothing is decided before all that was found is taken over.
             if let Some(looked) = self.look(&name) {
                 self.records.insert(name.clone(), looked.record);
             }
-            self.take_over(&name);
         }
         let names: Vec<TaskName> = self.desired.tasks.keys().cloned().collect();
         let mut tasks = Vec::new();
         for name in &names {
             tasks.extend(self.preview_of(name));
-            self.take_over(name);
         }
         let preview = Preview {
             source_unavailable: self.desired.unavailable.clone(),

@@ -27,8 +27,8 @@ pub struct Sightings {
 struct Sighting {
     task: TaskName,
     seen: Seen,
-    /// What it can write: as long as there is a container it stays as it was said.
-    writes: Option<BTreeMap<String, Written>>,
+    /// What the engine said of it last: whatever it does by now, what it is made of stays.
+    last: Option<Arc<Container>>,
     /// Answers asked for before this are void.
     valid_from: Mono,
     inspecting: bool,
@@ -64,9 +64,9 @@ pub fn ours(container: &Container, worker: &WorkerName, known: bool) -> Option<I
     (identity.worker == *worker && (named || known)).then_some(identity)
 }
 
-fn writes(seen: &Seen) -> Option<BTreeMap<String, Written>> {
+fn present(seen: &Seen) -> Option<&Arc<Container>> {
     match seen {
-        Seen::Present(container) => Some(container.writes.clone()),
+        Seen::Present(container) => Some(container),
         Seen::Unknown | Seen::Absent => None,
     }
 }
@@ -80,11 +80,33 @@ impl Sightings {
 
     /// The containers of a task.
     pub fn of_task(&self, task: &TaskName) -> impl Iterator<Item = &Arc<Container>> {
-        self.by_task.get(task).into_iter().flatten().filter_map(|id| {
-            match &self.by_id.get(id)?.seen {
-                Seen::Present(container) => Some(container),
-                Seen::Unknown | Seen::Absent => None,
-            }
+        let ids = self.by_task.get(task).into_iter().flatten();
+        ids.filter_map(|id| present(&self.by_id.get(id)?.seen))
+    }
+
+    /// The containers of a task that may be there, each as the engine told of it last.
+    pub fn last_of(&self, task: &TaskName) -> impl Iterator<Item = &Arc<Container>> {
+        let ids = self.by_task.get(task).into_iter().flatten();
+        ids.filter_map(|id| self.last(id))
+    }
+
+    /// A container that may be there, as the engine told of it last.
+    #[must_use]
+    pub fn last(&self, id: &ContainerId) -> Option<&Arc<Container>> {
+        let sighting = self.by_id.get(id)?;
+        if sighting.seen == Seen::Absent { None } else { sighting.last.as_ref() }
+    }
+
+    /// Whether nothing the engine says is against it that a container runs.
+    #[must_use]
+    pub fn may_run(&self, id: &ContainerId) -> bool {
+        self.by_id.get(id).is_some_and(|sighting| match &sighting.seen {
+            Seen::Unknown => true,
+            Seen::Absent => false,
+            Seen::Present(container) => match container.status {
+                Status::Running | Status::Paused | Status::Other(_) => true,
+                Status::Created | Status::Exited | Status::Removing => false,
+            },
         })
     }
 
@@ -101,7 +123,7 @@ impl Sightings {
     /// What a container can write, by where it sees it, if the engine ever said so.
     #[must_use]
     pub fn writes(&self, id: &ContainerId) -> Option<&BTreeMap<String, Written>> {
-        self.by_id.get(id)?.writes.as_ref()
+        Some(&self.by_id.get(id)?.last.as_ref()?.writes)
     }
 
     /// The same of all containers of a task.
@@ -140,17 +162,23 @@ impl Sightings {
     /// Notes that a container of `task` has to be looked at.
     pub fn expect(&mut self, id: &ContainerId, task: &TaskName) {
         if !self.knows(id) {
-            self.insert(id.clone(), task.clone(), Seen::Unknown, Mono::default());
+            self.insert(id.clone(), task.clone(), Seen::Unknown, None);
         }
     }
 
-    fn insert(&mut self, id: ContainerId, task: TaskName, seen: Seen, valid_from: Mono) {
+    fn insert(
+        &mut self,
+        id: ContainerId,
+        task: TaskName,
+        seen: Seen,
+        last: Option<Arc<Container>>,
+    ) {
         self.by_task.entry(task.clone()).or_default().insert(id.clone());
         let sighting = Sighting {
             task,
-            writes: writes(&seen),
+            last,
             seen,
-            valid_from,
+            valid_from: Mono::default(),
             inspecting: false,
             again: false,
             failures: 0,
@@ -276,7 +304,7 @@ impl Sightings {
             return (None, again);
         }
         let news = sighting.seen != answer;
-        sighting.writes = writes(&answer).or(sighting.writes.take());
+        sighting.last = present(&answer).cloned().or(sighting.last.take());
         sighting.seen = answer;
         (news.then(|| sighting.task.clone()), again)
     }
@@ -285,23 +313,26 @@ impl Sightings {
     fn discovered(&mut self, answer: &Seen, worker: &WorkerName) -> Option<TaskName> {
         let Seen::Present(container) = answer else { return None };
         let identity = ours(container, worker, false)?;
-        let id = container.id.clone();
-        self.insert(id, identity.task.clone(), answer.clone(), Mono::default());
+        let (id, last) = (container.id.clone(), Some(Arc::clone(container)));
+        self.insert(id, identity.task.clone(), answer.clone(), last);
         Some(identity.task)
     }
 
-    /// Takes a whole list that was asked for at `asked`.
+    /// Takes a whole list that was asked for at `asked`. Those of `let_go` are ours whatever their
+    /// names are by now.
     pub fn listed(
         &mut self,
         containers: Vec<Container>,
         asked: Mono,
         worker: &WorkerName,
+        let_go: &BTreeSet<ContainerId>,
     ) -> Listed {
         let mut result = Listed::default();
         let mut there = BTreeSet::new();
         for container in containers {
             let id = container.id.clone();
-            let Some(identity) = ours(&container, worker, self.knows(&id)) else { continue };
+            let known = self.knows(&id) || let_go.contains(&id);
+            let Some(identity) = ours(&container, worker, known) else { continue };
             there.insert(id.clone());
             result.sources.insert(identity.source.clone());
             self.take_listed(container, identity, asked, &mut result);
@@ -330,9 +361,10 @@ impl Sightings {
             result.tasks.insert(identity.task.clone());
             // The first list tells enough to take over what is there, so that nothing is made
             // beside it. A later one may be of before our last steps.
+            let container = Arc::new(container);
             let first = self.listed_at.is_none();
-            let seen = if first { Seen::Present(Arc::new(container)) } else { Seen::Unknown };
-            self.insert(id, identity.task, seen, Mono::default());
+            let seen = if first { Seen::Present(Arc::clone(&container)) } else { Seen::Unknown };
+            self.insert(id, identity.task, seen, Some(container));
             return;
         };
         if sighting.valid_from > asked {

@@ -96,7 +96,6 @@ impl<R: Runtime> Worker<R> {
             index: super::Index::default(),
             host_paths,
             leads: super::leads::Known::default(),
-            found: BTreeSet::new(),
             panics: BTreeMap::new(),
             engine: Engine {
                 unavailable: Some("it was not asked yet".into()),

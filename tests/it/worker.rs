@@ -7,6 +7,7 @@ mod deeds;
 mod engine;
 mod files;
 mod host;
+mod let_go;
 mod metrics;
 mod policy;
 mod promises;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::target::{self, Target};
-use super::{PROOF, waits_to_retry};
+use super::{PROOF, loose, waits_to_retry};
 use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
@@ -62,7 +62,8 @@ fn make(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
         }
     }
     let revision = world.record.revisions.get(&instance.revision).unwrap_or(target.revision);
-    if !has_image(world, plan, revision) || rival_has_port(world, plan) {
+    let may_make = has_image(world, plan, revision) && !rival_has_port(world, plan);
+    if !may_make || loose::has_port(world, plan, target.task) {
         return;
     }
     let template = &target.task.template;
@@ -206,13 +207,15 @@ fn is_doubtful(task: &Task, instance: &Instance) -> bool {
 }
 
 /// Whether the ports of an instance are free of others, of rivals that leave and of strangers, and
-/// it is known who writes what.
+/// nothing that no record has is in its way.
 pub fn may_start(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) -> bool {
     if rival_has_port(world, plan) {
         return false;
     }
-    if world.unknown_writers && Made::of(target.task).written(world.worker).next().is_some() {
-        plan.wait(Waiting::Discovery);
+    let made = world.container(instance.seat).map(|container| &container.writes);
+    if loose::has_port(world, plan, target.task)
+        || loose::writes(world, plan, Made::seen(target.task, made))
+    {
         return false;
     }
     let ours_to_leave = super::live(world).any(|other| {

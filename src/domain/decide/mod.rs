@@ -10,6 +10,7 @@ pub(super) mod again;
 mod clear;
 pub(super) mod give_up;
 pub(super) mod job;
+mod loose;
 mod permit;
 mod retire;
 pub(super) mod service;

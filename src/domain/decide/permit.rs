@@ -85,6 +85,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Port { .. }
         | Waiting::BusyPort(..)
         | Waiting::Mount { .. }
+        | Waiting::Loose { .. }
         | Waiting::Stopping(_) => true,
         Waiting::Engine(_)
         | Waiting::SourceChanged(_)

@@ -108,7 +108,7 @@ async fn a_volume_in_use_must_be_waited_for_across_tasks() {
     promises::assert_kept(&host.engine, false, "a volume after a crash");
 }
 
-/// What is found is taken over, all of it, before anything is started beside it.
+/// What is found is in nobody's way but of who wants the same.
 #[tokio::test(start_paused = true)]
 async fn a_volume_in_use_must_be_waited_for_when_all_state_is_lost() {
     let mut host = Host::with(&[("m.yaml", task("m", VOLUME))]).await;
@@ -118,19 +118,28 @@ async fn a_volume_in_use_must_be_waited_for_when_all_state_is_lost() {
     let before = host.only("m");
     host.kill().await;
     host.state = tempfile::tempdir().unwrap();
-    // Who can't be looked at keeps those waiting that write something, and nobody else.
+    // What it writes its labels say, and those are listed, though it can't be looked at.
     host.engine.mute(&before, true);
     host.write("n.yaml", &task("n", ""));
+    host.write("o.yaml", &task("o", "  mounts: [{path: /data, volume: other}]"));
     host.start().await;
+    host.until("nobody else waits", secs(5), async |host| host.live().len() == 3).await;
     sleep(secs(60)).await;
-    assert_eq!(host.live_names(), ["m.0.1", "n.0.1"]);
-    host.remove(&["n.yaml"]);
+    assert_eq!(host.live_names(), ["m.0.1", "n.0.1", "o.0.1"]);
+    let status = host.status("a").await;
+    let told = &status.condition(ConditionType::Converged).unwrap().message;
+    assert!(told.contains("container evenkeel.default.default.m.0.1 still writes"), "{told}");
     host.engine.mute(&before, false);
-    host.until_reason("a", ConditionType::Converged, "VolumeInUse").await;
+    host.until("it is taken over", secs(40), async |host| {
+        let status = host.status("a").await;
+        status.waiting_for.iter().any(|it| it.contains("default/m 0.1 still writes"))
+    })
+    .await;
     sleep(secs(60)).await;
-    assert_eq!((host.only("m"), host.live_names()), (before, vec!["m.0.1".to_owned()]));
+    assert_eq!((host.only("m"), host.live().len()), (before, 3));
     host.remove(&["m.yaml"]);
-    host.until("it is handed on", secs(30), async |host| host.live_names() == ["a.0.1"]).await;
+    let is_handed_on = async |host: &Host| host.live_names() == ["a.0.1", "n.0.1", "o.0.1"];
+    host.until("it is handed on", secs(30), is_handed_on).await;
     promises::assert_kept(&host.engine, false, "a volume after a loss");
 }
 

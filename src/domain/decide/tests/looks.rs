@@ -80,7 +80,7 @@ impl Play {
             writers,
             restart_at: Mono::default(),
             unknown_container,
-            unknown_writers: self.unknown_writers,
+            loose: self.loose.clone(),
         };
         let plan = decide(&world);
         self.promises.plan(&world, &plan);

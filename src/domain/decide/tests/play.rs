@@ -14,6 +14,7 @@ use crate::domain::desired::Presence;
 use crate::domain::event::Note;
 use crate::domain::instance::{Seat, State, Uid};
 use crate::domain::judge::{Lead, Leads};
+use crate::domain::loose::Loose;
 use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
@@ -54,8 +55,8 @@ pub struct Play {
     pub blind: bool,
     /// The source was read since evenkeel started.
     pub source_read: bool,
-    /// Containers of other tasks were found that no record knows yet.
-    pub unknown_writers: bool,
+    /// Containers that no record has.
+    pub loose: Vec<Loose>,
     /// The engine was asked for all there is since evenkeel started.
     pub listed: bool,
     /// The outcomes of the next so many steps are lost; those of odd number did what they were to.
@@ -76,7 +77,7 @@ impl Play {
             leads: [(SOURCE.to_owned(), Lead::To(SOURCE.to_owned()))].into(),
             blind: false,
             source_read: true,
-            unknown_writers: false,
+            loose: Vec::new(),
             listed: true,
             lose: 0,
             minted: 0,

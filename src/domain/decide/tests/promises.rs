@@ -144,6 +144,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::Pulling(_)
         | Waiting::Port { .. }
         | Waiting::Mount { .. }
+        | Waiting::Loose { .. }
         | Waiting::Unsupported(..)
         | Waiting::Stopping(_) => true,
         Waiting::PullRetry { .. }

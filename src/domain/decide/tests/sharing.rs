@@ -1,9 +1,13 @@
 //! Two tasks that want the same.
 
+use std::sync::Arc;
+
 use expect_test::expect;
 
 use super::play::*;
-use crate::domain::task::Task;
+use crate::domain::exclusive::{FixedPort, Written};
+use crate::domain::loose::{Fate, Holdings, Loose};
+use crate::domain::task::{Strategy, Task};
 use crate::domain::template::{Mount, Port};
 
 fn with_port(name: &str, number: u16) -> Task {
@@ -243,18 +247,50 @@ fn a_path_beneath_the_old_one_must_be_left_before_it_is_taken() {
     .assert_eq(&play.run());
 }
 
+/// A container that no record has, with a volume of the engine's and a port.
+fn loose(fate: Fate) -> Loose {
+    let name = "evenkeel.default.default.x.0.1".to_owned();
+    let has = Holdings {
+        ports: FixedPort::of(&at("127.0.0.1", 8080)).into_iter().collect(),
+        written: vec![(Written::Volume("evenkeel.default.default.data".into()), false)],
+    };
+    Loose { name, fate, has: Arc::new(has) }
+}
+
 #[test]
-fn nothing_must_be_started_or_stopped_for_a_volume_before_its_writers_are_known() {
-    let mut play = Play::of(&with_mount("a", volume("data")));
-    play.run();
-    play.unknown_writers = true;
-    play.retag("app:2");
-    play.accept(&service("b", "app:1"));
-    play.run_for(secs(30));
-    assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
-    play.unknown_writers = false;
-    play.run();
-    assert_eq!(play.running(), ["a.0.2".to_owned(), "b.0.1".to_owned()].into());
+fn what_no_record_has_must_be_waited_for_and_cost_nobody_what_runs() {
+    let recreate = |mut task: Task| {
+        task.update.strategy = Strategy::Recreate;
+        task
+    };
+    for (with, told) in [
+        (
+            with_mount("a", volume("data")),
+            "volume evenkeel.default.default.data, which container evenkeel.default.default.x.0.1 still writes",
+        ),
+        (
+            with_port("a", 8080),
+            "host port 127.0.0.1:8080/tcp, which container evenkeel.default.default.x.0.1 has",
+        ),
+    ] {
+        for (fate, advice) in [
+            (Fate::LetGo, "no task has it any more: stop it or remove it"),
+            (Fate::Found, "it was found, and is not taken over yet"),
+        ] {
+            let mut play = Play::of(&recreate(service("a", "app:1")));
+            play.run();
+            play.loose = vec![loose(fate)];
+            play.accept(&recreate(with.clone()));
+            play.accept(&service("b", "app:1"));
+            play.run_for(secs(30));
+            assert_eq!(play.running(), ["a.0.1".to_owned(), "b.0.1".to_owned()].into());
+            let seen = play.look_at(&with.name).to_string();
+            assert!(seen.contains(&format!("wait: {told}; {advice}\n")), "{seen}");
+            play.loose.clear();
+            play.run();
+            assert_eq!(play.running(), ["a.0.2".to_owned(), "b.0.1".to_owned()].into());
+        }
+    }
 }
 
 #[test]
