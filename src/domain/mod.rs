@@ -29,6 +29,7 @@ pub mod subnet;
 pub mod task;
 pub mod template;
 pub mod time;
+pub mod usage;
 pub mod waits;
 pub mod words;
 pub mod world;

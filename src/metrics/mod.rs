@@ -9,12 +9,14 @@ mod engine;
 mod moment;
 mod queue;
 mod saved;
+mod series;
 mod timing;
 mod work;
 
 use std::sync::Arc;
 
 use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 pub use db::DbMetrics;
@@ -54,6 +56,8 @@ pub enum Exposition {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("evenkeel_build", "Which release this is", build);
         let (queue, work) = (Arc::<QueueMetrics>::default(), WorkMetrics::default());
         let (engine, db) = (Arc::<EngineMetrics>::default(), Arc::<DbMetrics>::default());
         queue.register(&mut registry);

@@ -5,11 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::registry::Unit;
+use prometheus_client::encoding::DescriptorEncoder;
+
+use super::series::{Labels, Series, number};
+use crate::domain::instance::State;
+use crate::domain::name::TaskName;
+use crate::domain::status::Phase;
+use crate::domain::usage::Usage;
 
 /// What was read. What could not be read is left out: a gap says that, a nought would lie.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +24,18 @@ pub struct Moment {
     pub disks: BTreeMap<String, DiskUse>,
     /// The size of the state DB with its log, in bytes.
     pub db_size: Option<u64>,
+    /// How long ago the source was read whole for the last time.
+    pub source_read: Option<Duration>,
+    /// The same of the engine's list of containers.
+    pub engine_read: Option<Duration>,
+    /// Instances, by state.
+    pub instances: BTreeMap<State, u64>,
+    /// Tasks, by phase.
+    pub phases: BTreeMap<Phase, u64>,
+    /// Of each task how many instances are wanted, and how many of them are ready.
+    pub replicas: Vec<(TaskName, u16, u16)>,
+    /// What instances use, and the memory that they may have, by task and slot.
+    pub usages: BTreeMap<(TaskName, u16), (Usage, Option<u64>)>,
 }
 
 /// What a process has used and has.
@@ -65,72 +79,9 @@ pub struct DiskUse {
     pub available: u64,
 }
 
-type Labels = Vec<(&'static str, String)>;
-
-/// A metric, and all there is to say of it.
-#[derive(Debug)]
-pub(super) struct Series {
-    name: &'static str,
-    help: &'static str,
-    unit: Option<Unit>,
-    kind: MetricType,
-    samples: Vec<(Labels, f64)>,
-}
-
-impl Series {
-    pub(super) fn gauge(name: &'static str, help: &'static str) -> Self {
-        Self { name, help, unit: None, kind: MetricType::Gauge, samples: Vec::new() }
-    }
-
-    pub(super) fn counter(name: &'static str, help: &'static str) -> Self {
-        Self { kind: MetricType::Counter, ..Self::gauge(name, help) }
-    }
-
-    pub(super) fn seconds(self) -> Self {
-        Self { unit: Some(Unit::Seconds), ..self }
-    }
-
-    pub(super) fn bytes(self) -> Self {
-        Self { unit: Some(Unit::Bytes), ..self }
-    }
-
-    /// One value, if there is one.
-    pub(super) fn is(self, value: impl Into<Option<f64>>) -> Self {
-        self.are(value.into().map(|value| (Vec::new(), value)))
-    }
-
-    /// A value for each set of labels.
-    pub(super) fn are(mut self, samples: impl IntoIterator<Item = (Labels, f64)>) -> Self {
-        self.samples.extend(samples);
-        self
-    }
-
-    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        if self.samples.is_empty() {
-            return Ok(());
-        }
-        let help = format!("{}.", self.help);
-        let mut of = encoder.encode_descriptor(self.name, &help, self.unit.as_ref(), self.kind)?;
-        for (labels, value) in &self.samples {
-            let one = of.encode_family(labels)?;
-            match self.kind {
-                MetricType::Counter => ConstCounter::new(*value).encode(one)?,
-                _ => ConstGauge::new(*value).encode(one)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A whole number as metrics have them.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 9 PB; metrics have no other numbers")]
-pub(super) fn number(whole: u64) -> f64 {
-    whole as f64
-}
-
 impl Collector for Moment {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let all = [of_process(self), of_host(self), of_db(self)];
+        let all = [of_process(self), of_host(self), of_worker(self), of_instances(self)];
         all.iter().flatten().try_for_each(|series| series.encode(&mut encoder))
     }
 }
@@ -184,9 +135,65 @@ fn of_host(moment: &Moment) -> Vec<Series> {
     ]
 }
 
-fn of_db(moment: &Moment) -> Vec<Series> {
+fn of_worker(moment: &Moment) -> Vec<Series> {
+    let ago = |read: Option<Duration>| read.map(|ago| ago.as_secs_f64());
+    let states = moment.instances.iter();
+    let states = states.map(|(state, count)| (vec![("state", state.to_string())], number(*count)));
+    let phases = moment.phases.iter();
+    let phases = phases.map(|(phase, count)| (vec![("phase", phase.to_string())], number(*count)));
+    let replicas = |read: fn(&(TaskName, u16, u16)) -> u16| {
+        let each = moment.replicas.iter();
+        each.map(move |task| (of_task(&task.0), f64::from(read(task))))
+    };
+    let source = "How long ago the source was read whole for the last time";
+    let engine = "How long ago the engine was last asked for all containers and told";
     let size = moment.db_size.map(number);
-    vec![Series::gauge("evenkeel_db_size", "The state DB with its log").bytes().is(size)]
+    vec![
+        Series::gauge("evenkeel_db_size", "The state DB with its log").bytes().is(size),
+        Series::gauge("evenkeel_source_read_age", source).seconds().is(ago(moment.source_read)),
+        Series::gauge("evenkeel_engine_read_age", engine).seconds().is(ago(moment.engine_read)),
+        Series::gauge("evenkeel_instances", "Instances that are kept, by state").are(states),
+        Series::gauge("evenkeel_tasks", "Tasks, by phase").are(phases),
+        Series::gauge("evenkeel_task_replicas", "Instances that are wanted, by task")
+            .are(replicas(|task| task.1)),
+        Series::gauge("evenkeel_task_ready_replicas", "Those of them that are ready")
+            .are(replicas(|task| task.2)),
+    ]
+}
+
+fn of_task(name: &TaskName) -> Labels {
+    vec![("namespace", name.namespace.to_string()), ("task", name.name.to_string())]
+}
+
+fn of_instances(moment: &Moment) -> Vec<Series> {
+    let of = |read: fn(&(Usage, Option<u64>)) -> Option<f64>| {
+        let each = moment.usages.iter();
+        each.filter_map(move |((task, slot), used)| {
+            let mut labels = of_task(task);
+            labels.push(("slot", slot.to_string()));
+            Some((labels, read(used)?))
+        })
+    };
+    let counter = |name, help| Series::counter(name, help).bytes();
+    vec![
+        Series::counter("evenkeel_instance_cpu", "Its time on CPUs since it started")
+            .seconds()
+            .are(of(|(usage, _)| Some(Duration::from_nanos(usage.cpu_nanos).as_secs_f64()))),
+        Series::gauge("evenkeel_instance_memory", "Its memory but what can be taken back at once")
+            .bytes()
+            .are(of(|(usage, _)| Some(number(usage.memory_bytes)))),
+        Series::gauge("evenkeel_instance_memory_limit", "The memory that it may have, if limited")
+            .bytes()
+            .are(of(|(_, limit)| limit.map(number))),
+        counter("evenkeel_instance_network_receive", "What its own networks brought it")
+            .are(of(|(usage, _)| usage.network.map(|it| number(it.in_bytes)))),
+        counter("evenkeel_instance_network_transmit", "What it sent through its own networks")
+            .are(of(|(usage, _)| usage.network.map(|it| number(it.out_bytes)))),
+        counter("evenkeel_instance_block_read", "What it read from disks")
+            .are(of(|(usage, _)| Some(number(usage.block.in_bytes)))),
+        counter("evenkeel_instance_block_written", "What it wrote to disks")
+            .are(of(|(usage, _)| Some(number(usage.block.out_bytes)))),
+    ]
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
 use crate::domain::time::Timestamp;
+use crate::domain::usage::Usage;
 
 /// The engine could not be asked, or its answer could not be understood: nothing is known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,8 @@ pub struct EngineInfo {
     pub api_version: String,
     /// When it started, as far as that can be told.
     pub started_at: Option<Timestamp>,
+    /// Where it keeps images, volumes and logs, on its host.
+    pub data_root: Option<String>,
 }
 
 /// Something that happened in the engine: a hint to look again.
@@ -94,6 +97,12 @@ pub trait Runtime: Send + Sync + 'static {
         &self,
         id: &ContainerId,
     ) -> impl Future<Output = Result<Option<Container>, Unreachable>> + Send;
+
+    /// What a container has used; `None` if it does not run.
+    fn usage(
+        &self,
+        id: &ContainerId,
+    ) -> impl Future<Output = Result<Option<Usage>, Unreachable>> + Send;
 
     /// The names of the networks and of the volumes that carry the worker's label.
     fn list_resources(

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::news::Listening;
 use super::planned::TaskView;
+use super::pulse::Pulse;
 use super::{Goal, Worker};
 use crate::db::Change;
 use crate::domain::desired::PruneCause;
@@ -25,6 +26,8 @@ pub enum Command {
     Ping(oneshot::Sender<()>),
     /// How the worker itself is.
     Overview(oneshot::Sender<Overview>),
+    /// How all of it is in numbers.
+    Pulse(oneshot::Sender<Pulse>),
     /// How its tasks are.
     Tasks(oneshot::Sender<Vec<TaskStatus>>),
     /// All that is known of one of them; `None`: there is none of that name.
@@ -121,6 +124,7 @@ impl<R: Runtime> Worker<R> {
                 let _asker_left = reply.send(());
             }
             Command::Overview(reply) => drop(reply.send(self.overview())),
+            Command::Pulse(reply) => drop(reply.send(self.pulse())),
             Command::Tasks(reply) => {
                 let tasks = self.statuses.values().map(|it| TaskStatus::clone(it));
                 drop(reply.send(tasks.collect()));

@@ -30,11 +30,13 @@ pub mod planned;
 mod ports;
 pub mod preview;
 mod pulls;
+pub mod pulse;
 mod report;
 mod sightings;
 mod start;
 mod steps;
 mod turns;
+pub mod usages;
 
 pub use clock::Clock;
 pub use lock::{Lock, LockError};

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::news::News;
+use super::usages::Usages;
 use super::{Clock, Goal, Relisting, Setting, Worker};
 use crate::db::{Change, Opened};
 use crate::domain::desired::{Desired, Rules};
@@ -133,6 +134,12 @@ impl<R: Runtime> Worker<R> {
         };
         worker.begin_known();
         worker
+    }
+
+    /// Reads what instances use from the engine of this worker.
+    #[must_use]
+    pub fn usages(&self) -> Usages {
+        Usages::of(Arc::clone(&self.runtime))
     }
 
     /// Has what is known looked at.

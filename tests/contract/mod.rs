@@ -96,6 +96,7 @@ macro_rules! obligations {
             a_paused_container_goes_on_or_is_stopped
             limits_and_requests_change_in_place
             a_running_container_is_not_removed
+            what_a_container_uses_is_told_while_it_runs
             events_wake_who_listens
             a_log_is_read_to_its_end
             a_log_is_followed_until_the_container_ends
@@ -703,6 +704,22 @@ pub async fn a_running_container_is_not_removed(bench: &impl Bench) {
     let id = start(bench, Program::Runs).await;
     assert_eq!(refused(bench.engine().remove(&id).await), (Cause::Busy, Retry::Later));
     assert_eq!(inspect(bench, &id).await.status, Status::Running);
+}
+
+pub async fn what_a_container_uses_is_told_while_it_runs(bench: &impl Bench) {
+    let engine = bench.engine();
+    let id = create(bench, Program::Runs).await;
+    assert_eq!(engine.usage(&id).await.unwrap(), None, "it was not started");
+    done(engine.start(&id).await);
+    let first = engine.usage(&id).await.unwrap().unwrap();
+    assert!(first.memory_bytes > 0 && first.network.is_some(), "{first:?}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = engine.usage(&id).await.unwrap().unwrap();
+    assert!(second.read_at > first.read_at && second.cpu_nanos >= first.cpu_nanos, "{second:?}");
+    done(engine.stop(&id, GRACE).await);
+    assert_eq!(engine.usage(&id).await.unwrap(), None, "it has ended");
+    done(engine.remove(&id).await);
+    assert_eq!(engine.usage(&id).await.unwrap(), None, "it is gone");
 }
 
 pub async fn events_wake_who_listens(bench: &impl Bench) {

@@ -18,6 +18,7 @@ mod observe;
 mod pull;
 mod steps;
 mod transport;
+mod usage;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
+use crate::domain::usage::Usage;
 use crate::metrics::EngineMetrics;
 
 /// bollard's own deadline covers headers only, for all calls alike. Ours are shorter or, for a
@@ -111,6 +113,10 @@ impl Runtime for Docker {
 
     async fn inspect(&self, id: &ContainerId) -> Result<Option<Container>, Unreachable> {
         observe::inspect(&self.address, id).await
+    }
+
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>, Unreachable> {
+        usage::usage(&self.address, id).await
     }
 
     async fn list_resources(&self, worker: &WorkerName) -> Result<Resource, Unreachable> {

@@ -36,6 +36,7 @@ pub(super) async fn info(address: &Address) -> Result<EngineInfo, Unreachable> {
         version: text(&version["Version"]),
         api_version: text(&version["ApiVersion"]),
         started_at: bridge.as_ref().and_then(|bridge| time(&bridge["Created"])),
+        data_root: info["DockerRootDir"].as_str().map(str::to_owned),
     })
 }
 
@@ -213,7 +214,7 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// The engine writes "never" as the year 1, and some answers leave it empty.
-fn time(value: &Value) -> Option<Timestamp> {
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     Timestamp::parse(value.as_str()?).ok().filter(|time| time.millis() > 0)
 }
 

@@ -12,6 +12,7 @@ pub enum Operation {
     Info,
     List,
     Inspect,
+    Usage,
     ListResources,
     Logs,
     /// A pull that only looks.
@@ -39,6 +40,7 @@ impl Operation {
             Self::Info
                 | Self::List
                 | Self::Inspect
+                | Self::Usage
                 | Self::ListResources
                 | Self::Logs
                 | Self::LookForImage
@@ -52,6 +54,7 @@ impl Operation {
             Self::Info
             | Self::List
             | Self::Inspect
+            | Self::Usage
             | Self::ListResources
             | Self::Logs
             | Self::LookForImage => 10,

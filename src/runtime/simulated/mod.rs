@@ -10,6 +10,7 @@ mod hand;
 mod process;
 mod resource;
 mod steps;
+mod usage;
 mod watch;
 mod world;
 
@@ -33,6 +34,7 @@ use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
+use crate::domain::usage::Usage;
 
 /// An engine in memory. Its clones are the same engine.
 #[derive(Debug, Clone)]
@@ -217,6 +219,7 @@ impl Runtime for Simulated {
             version: "simulated".to_owned(),
             api_version: "1.41".to_owned(),
             started_at: Some(world.engine_started),
+            data_root: None,
         }))
     }
 
@@ -234,6 +237,11 @@ impl Runtime for Simulated {
             return Err(Unreachable("the answer makes no sense".to_owned()));
         }
         Ok(self.look(|world, _| world.shown(id)))
+    }
+
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>, Unreachable> {
+        self.admit(Operation::Usage).await?;
+        Ok(self.look(|world, now| world.usage(id, now)))
     }
 
     async fn list_resources(&self, worker: &WorkerName) -> Result<Resource, Unreachable> {

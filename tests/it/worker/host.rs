@@ -25,6 +25,8 @@ use evenkeel::runtime::simulated::{Operation, Simulated};
 use evenkeel::watch::WatchHealth;
 use evenkeel::worker::command::{Command, Overview};
 use evenkeel::worker::preview::Preview;
+use evenkeel::worker::pulse::Pulse;
+use evenkeel::worker::usages::Usages;
 use evenkeel::worker::{Ended, Goal, Inputs, Setting, Start, Worker};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -336,6 +338,16 @@ impl Host {
 
     pub fn db_file(&self) -> PathBuf {
         self.state.path().join("state.db")
+    }
+
+    /// Reads what instances use.
+    pub fn usages(&self) -> Usages {
+        Usages::of(Arc::new(self.engine.clone()))
+    }
+
+    /// How all is in numbers.
+    pub async fn pulse(&self) -> Pulse {
+        self.ask(Command::Pulse).await
     }
 
     /// What the worker counts.

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use evenkeel::domain::instance::State;
+use evenkeel::domain::status::Phase;
 use evenkeel::metrics::{Exposition, Moment};
-use evenkeel::runtime::simulated::Behaviour;
+use evenkeel::runtime::simulated::{Behaviour, Operation};
 
 use super::host::{Host, millis, secs, sleep, task};
 use crate::exposition::sample;
@@ -100,4 +102,61 @@ async fn from_a_saved_file_to_what_runs_must_be_measured_and_nothing_else() {
     host.until("it runs", secs(60), async |host| host.starts("late") == 1).await;
     sleep(secs(60)).await;
     assert_eq!(host.counted(count), saved);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_all_is_must_be_told_in_numbers() {
+    let mut host = Host::with(&[
+        ("web.yaml", task("web", "  replicas: 2\n  resources: {limits: {memory: 64Mi}}")),
+        ("off.yaml", task("off", "  suspend: true")),
+    ])
+    .await;
+    sleep(secs(45)).await;
+    let pulse = host.pulse().await;
+    assert_eq!((pulse.instances[&State::Running], pulse.instances[&State::Failed]), (2, 0));
+    assert_eq!((pulse.phases[&Phase::Running], pulse.phases[&Phase::Suspended]), (1, 1));
+    let names: Vec<String> = pulse.replicas.iter().map(|(name, ..)| name.to_string()).collect();
+    assert_eq!(names, ["default/off", "default/web"]);
+    assert_eq!((pulse.replicas[1].1, pulse.replicas[1].2), (2, 2));
+    assert!(pulse.engine_read.unwrap() < secs(34), "{:?}", pulse.engine_read);
+    let [first, second] = &pulse.running[..] else { panic!("{:?}", pulse.running) };
+    assert_eq!((first.seat.slot, second.seat.slot), (0, 1));
+    assert_eq!(first.memory_limit, Some(64 << 20));
+
+    // Nobody is asked of an engine that can't be asked.
+    host.engine.engine_down();
+    sleep(secs(60)).await;
+    let pulse = host.pulse().await;
+    assert!(pulse.running.is_empty() && pulse.engine_read.unwrap() > secs(50), "{pulse:?}");
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_ask_at_once_must_share_what_is_read_and_nobody_else_must_ask() {
+    let host = Host::with(&[("web.yaml", task("web", "  replicas: 40"))]).await;
+    sleep(secs(600)).await;
+    assert_eq!(host.calls(Operation::Usage), 0, "nobody has asked");
+    let ids = || host.live().into_values().collect::<Vec<_>>();
+    host.engine.set_latency(Operation::Usage, millis(100));
+    let usages = host.usages();
+    let late = async {
+        sleep(millis(50)).await;
+        usages.read(ids()).await
+    };
+    let (first, second, third) = tokio::join!(usages.read(ids()), usages.read(ids()), late);
+    assert_eq!((first.len(), &first, &first), (40, &second, &third));
+    assert_eq!(host.calls(Operation::Usage), 40);
+    usages.read(ids()).await;
+    assert_eq!(host.calls(Operation::Usage), 80, "what is over is not told again");
+
+    // Who leaves leaves nothing behind that others would wait for.
+    let given_up = tokio::time::timeout(millis(50), usages.read(ids())).await;
+    assert!(given_up.is_err());
+    assert_eq!(usages.read(ids()).await.len(), 40);
+
+    // What the engine does not tell in time is left out.
+    host.engine.hang();
+    let begun = tokio::time::Instant::now();
+    assert!(usages.read(ids()).await.is_empty());
+    assert_eq!(begun.elapsed(), secs(5));
 }
