@@ -3,7 +3,9 @@
 //! It passes on what is asked and answers what the worker says; it decides nothing.
 
 pub mod client;
+pub mod health;
 pub mod listen;
+pub mod measure;
 pub mod openapi;
 mod route;
 pub mod server;
@@ -47,6 +49,14 @@ pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 pub const APPROVE_SOURCE: &str = "/v1/approve/source";
 /// To remove everything but volumes, and end.
 pub const DOWN: &str = "/v1/down";
+/// What instances use.
+pub const USAGE: &str = "/v1/usage";
+/// The metrics.
+pub const METRICS: &str = "/metrics";
+/// Whether the daemon lives.
+pub const HEALTHZ: &str = "/healthz";
+/// Whether it can do its work.
+pub const READYZ: &str = "/readyz";
 /// The description of all this.
 pub const OPENAPI: &str = "/openapi.json";
 

@@ -141,12 +141,11 @@ impl<'a> Operation<'a> {
         self.answered.subschema_for::<T>().to_value()
     }
 
-    /// It may be answered so.
+    /// It may be answered so; said once more of a status, as another type too.
     pub fn answers(&mut self, status: StatusCode, says: &str, of_type: &str, schema: &Value) {
-        let mut content = Map::new();
-        content.insert(of_type.to_owned(), json!({"schema": schema}));
-        let answer = json!({"description": says, "content": content});
-        self.answers.insert(status.as_u16().to_string(), answer);
+        let answer = self.answers.entry(status.as_u16().to_string());
+        let answer = answer.or_insert_with(|| json!({"description": says}));
+        answer["content"][of_type] = json!({"schema": schema});
     }
 
     /// It may be answered so, without a body.

@@ -250,6 +250,28 @@ impl Output for Log {
     }
 }
 
+/// What the asker would like to get.
+pub struct Accept(pub String);
+
+impl Accept {
+    /// Which of these types is named first, if one is.
+    #[must_use]
+    pub fn first_of(&self, types: &[&str]) -> Option<usize> {
+        let named = types.iter().enumerate().filter_map(|(at, it)| Some((self.0.find(it)?, at)));
+        named.min().map(|(_, at)| at)
+    }
+}
+
+impl Input for Accept {
+    async fn take(request: &mut Request) -> Result<Self, Refused> {
+        let header = request.headers().get(header::ACCEPT);
+        let text = header.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        Ok(Self(text.to_lowercase()))
+    }
+    /// The types that are answered tell of it: `OpenAPI` wants no parameter of that name.
+    fn describe(_operation: &mut Operation<'_>) {}
+}
+
 /// A JSON document of another's making.
 pub struct Document(pub Value);
 

@@ -12,6 +12,8 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::health;
+use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
 use super::watching::{self, Places};
 use super::{ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody, alike};
@@ -48,6 +50,8 @@ pub struct Sources {
     pub db: Db,
     /// How well its source is watched.
     pub health: watch::Receiver<WatchHealth>,
+    /// What is measured.
+    pub measures: Measures,
 }
 
 /// Listens at `socket`. Only who has locked the state directory may call this: a socket that is
@@ -165,6 +169,10 @@ pub(super) fn routes() -> Vec<Route> {
             approve_source,
         ),
         Route::post(super::DOWN, ("down", "Remove everything but volumes, and end"), down),
+        Route::get(super::USAGE, ("usage", "What the instances that run use"), measure::usage),
+        Route::get(super::METRICS, ("metrics", "All metrics, for Prometheus"), measure::metrics),
+        Route::get(super::HEALTHZ, ("healthz", "Whether the daemon lives"), health::healthz),
+        Route::get(super::READYZ, ("readyz", "Whether it can do its work"), health::readyz),
         Route::get(super::OPENAPI, ("openapi", "The description of all this"), description),
     ]
 }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::args::{Common, Run};
 use super::{Exit, daemon, out};
 use crate::api;
+use crate::api::measure::Measures;
 use crate::api::server::{self, Sources};
 use crate::watch::{self as source, WatchHealth};
 use crate::worker::command::Command;
@@ -46,7 +47,10 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let watching =
         source::watch(watched, daemon::reader(&dir, &policy), snapshot_in, health_in, stop.clone());
     let commands_watchdog = commands_in.clone();
-    let sources = Sources { commands: commands_in, db: ready.db.clone(), health: health.clone() };
+    let measures =
+        Measures::new(Arc::clone(&ready.metrics), ready.worker.usages(), &state_dir, &dir);
+    let (db, health_told) = (ready.db.clone(), health.clone());
+    let sources = Sources { commands: commands_in, db, health: health_told, measures };
     let serving = server::serve(listener, sources, stop.clone());
     let (worker, stopped) = (ready.worker, stop.clone());
     let working = async move {

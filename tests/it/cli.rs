@@ -6,9 +6,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use assert_cmd::cargo::cargo_bin;
 use evenkeel::api::client::Client;
+use evenkeel::api::measure::Measures;
 use evenkeel::api::{server, socket};
 use evenkeel::db::{Change, Db};
 use evenkeel::domain::event::{Event, Severity};
@@ -20,7 +22,9 @@ use evenkeel::domain::source::{Document, FileState, Place};
 use evenkeel::domain::task::Task;
 use evenkeel::domain::time::{Mono, Timestamp};
 use evenkeel::manifest;
+use evenkeel::runtime::simulated::Simulated;
 use evenkeel::watch::WatchHealth;
+use evenkeel::worker::usages::Usages;
 use expect_test::expect;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -648,7 +652,9 @@ async fn a_daemon_must_hand_out_kept_logs() {
     let (_health, health) = watch::channel(WatchHealth::default());
     let stop = CancellationToken::new();
     let listener = server::listen(&socket(dir.path())).unwrap();
-    let sources = server::Sources { commands, db: opened.db.clone(), health };
+    let usages = Usages::of(Arc::new(Simulated::new()));
+    let measures = Measures::new(Arc::default(), usages, dir.path(), "/");
+    let sources = server::Sources { commands, db: opened.db.clone(), health, measures };
     let client = Client::of(dir.path());
     let asked = async {
         let there = client.kept_log(InstanceId(Uuid::from_u128(9))).await.unwrap();

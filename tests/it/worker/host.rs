@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use evenkeel::api::measure::Measures;
 use evenkeel::api::{self, server};
 use evenkeel::db::{Db, EventQuery, Limits, Opened};
 use evenkeel::domain::blueprint::Maker;
@@ -332,7 +333,9 @@ impl Host {
         let listener = server::listen(&api::socket(self.state.path())).unwrap();
         let (_, health) = watch::channel(WatchHealth::default());
         let (commands, db) = (running.commands.clone(), running.db.clone());
-        let sources = server::Sources { commands, db, health };
+        let metrics = Arc::clone(&running.metrics);
+        let measures = Measures::new(metrics, self.usages(), self.state.path(), "/");
+        let sources = server::Sources { commands, db, health, measures };
         tokio::spawn(async move { server::serve(listener, sources, stop).await.unwrap() })
     }
 

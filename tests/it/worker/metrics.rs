@@ -2,10 +2,16 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use evenkeel::api::socket;
+
 use evenkeel::domain::instance::State;
 use evenkeel::domain::status::Phase;
 use evenkeel::metrics::{Exposition, Moment};
 use evenkeel::runtime::simulated::{Behaviour, Operation};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio_util::sync::CancellationToken;
 
 use super::host::{Host, millis, secs, sleep, task};
 use crate::exposition::sample;
@@ -159,4 +165,132 @@ async fn two_who_ask_at_once_must_share_what_is_read_and_nobody_else_must_ask() 
     let begun = tokio::time::Instant::now();
     assert!(usages.read(ids()).await.is_empty());
     assert_eq!(begun.elapsed(), secs(5));
+}
+
+/// What is answered at a path to who would like to get `accept`: status, type, body.
+async fn ask(host: &Host, path: &str, accept: &str) -> (u16, String, String) {
+    let mut stream = UnixStream::connect(socket(host.state.path())).await.unwrap();
+    let request = format!("GET {path} HTTP/1.0\r\nHost: here\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let of_type = head.lines().find_map(|line| line.strip_prefix("content-type: "));
+    (status, of_type.unwrap_or_default().to_owned(), body.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_must_tell_all_and_two_at_once_must_make_one_read() {
+    let host = Host::with(&[("web.yaml", task("web", "  replicas: 2"))]).await;
+    let stop = CancellationToken::new();
+    let serving = host.serve(stop.clone());
+    host.engine.set_latency(Operation::Usage, millis(100));
+    let prometheus =
+        "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (one, two) =
+        tokio::join!(ask(&host, "/metrics", prometheus), ask(&host, "/metrics", "*/*"));
+    for (status, of_type, text) in [one, two] {
+        assert_eq!(status, 200);
+        assert_eq!(of_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        assert!(text.ends_with("\n# EOF\n"));
+        for (series, least) in [
+            ("evenkeel_instances{state=\"Running\"}", 2.0),
+            ("evenkeel_instances{state=\"Failed\"}", 0.0),
+            ("evenkeel_tasks{phase=\"Running\"}", 1.0),
+            ("evenkeel_task_ready_replicas{namespace=\"default\",task=\"web\"}", 2.0),
+            ("evenkeel_engine_read_age_seconds", 0.0),
+            ("evenkeel_db_size_bytes", 4096.0),
+            ("evenkeel_host_cpus", 1.0),
+            ("evenkeel_host_disk_bytes{path=\"/\"}", 1e6),
+            ("process_resident_memory_bytes", 1e6),
+            ("process_open_fds", 3.0),
+            (
+                "evenkeel_instance_memory_bytes{namespace=\"default\",task=\"web\",slot=\"1\"}",
+                8_388_608.0,
+            ),
+        ] {
+            let value = sample(&text, series).unwrap_or_else(|| panic!("{series} in\n{text}"));
+            assert!(value >= least, "{series} {value}");
+        }
+        assert!(!text.contains("evenkeel_instance_memory_limit"), "there is none");
+    }
+    assert_eq!(host.calls(Operation::Usage), 2);
+    let (_, of_type, text) = ask(&host, "/metrics", "text/plain;version=0.0.4, */*").await;
+    assert_eq!(of_type, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(text.contains("# TYPE evenkeel_looks_total counter\n") && !text.contains("# EOF"));
+
+    let (_, _, text) = ask(&host, "/v1/usage", "*/*").await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let first = &told[0];
+    assert_eq!((&first["task"], &first["slot"]), (&"default/web".into(), &0.into()));
+    assert_eq!((&first["attempt"], &first["memoryBytes"]), (&1.into(), &(8 << 20).into()));
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+/// While one takes over from another, both run in one slot.
+#[tokio::test(start_paused = true)]
+async fn of_two_that_run_in_one_slot_the_newer_one_must_be_told_of() {
+    let mut host = Host::new();
+    host.engine.program(&["slow"], Behaviour::stubborn());
+    let slow = "  command: [slow]\n  terminationGracePeriodSeconds: 100";
+    host.write("web.yaml", &task("web", slow));
+    host.start().await;
+    host.settle().await;
+    let stop = CancellationToken::new();
+    let serving = host.serve(stop.clone());
+    host.write("web.yaml", &task("web", &format!("{slow}\n  image: app:2")));
+    host.until("both run", secs(60), async |host| host.live().len() == 2).await;
+    sleep(secs(2)).await;
+    let running = host.pulse().await.running;
+    assert_eq!(running.iter().map(|it| it.seat.attempt).collect::<Vec<_>>(), [1, 2]);
+    let (_, _, text) = ask(&host, "/metrics", "*/*").await;
+    let cpu: Vec<&str> =
+        text.lines().filter(|it| it.starts_with("evenkeel_instance_cpu_seconds_total{")).collect();
+    let [cpu] = cpu[..] else { panic!("{cpu:?}") };
+    let used: f64 = cpu.split(' ').next_back().unwrap().parse().unwrap();
+    assert!(used < 1.0, "the older one ran for longer: {cpu}");
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_it_is_ready_and_why_not_must_be_told() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let stop = CancellationToken::new();
+    let serving = host.serve(stop.clone());
+    let all = "[+]worker ok\n[+]engine ok\n[+]source ok\n[+]state ok\nreadyz check passed\n";
+    let plain = "text/plain; charset=utf-8".to_owned();
+    assert_eq!(ask(&host, "/readyz", "*/*").await, (200, plain.clone(), all.to_owned()));
+    let (status, _, text) = ask(&host, "/healthz?verbose", "*/*").await;
+    assert_eq!((status, &*text), (200, "[+]worker ok\nhealthz check passed\n"));
+
+    host.engine.engine_down();
+    host.lose_source(Some("the disk is away"));
+    sleep(secs(60)).await;
+    let (status, of_type, text) = ask(&host, "/readyz", "*/*").await;
+    assert_eq!((status, of_type), (503, plain));
+    assert!(text.contains("\n[-]engine EngineUnavailable: connection refused\n"), "{text}");
+    assert!(text.contains("\n[-]source SourceUnavailable: the disk is away\n"), "{text}");
+    assert!(text.ends_with("readyz check failed\n"), "{text}");
+    let (status, _, text) = ask(&host, "/readyz", "application/json, text/plain").await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, &told["ok"]), (503, &false.into()));
+    assert_eq!(told["checks"][1]["reason"], "EngineUnavailable");
+    // It lives: a restart would mend nothing.
+    assert_eq!(ask(&host, "/healthz", "*/*").await.0, 200);
+
+    host.engine.engine_up();
+    host.lose_source(None);
+    sleep(secs(60)).await;
+    assert_eq!(ask(&host, "/readyz", "*/*").await.2, all);
+
+    // A worker that is gone is told of as well.
+    host.stop().await;
+    let (status, _, text) = ask(&host, "/healthz", "*/*").await;
+    assert_eq!(status, 503);
+    assert!(text.starts_with("[-]worker NoAnswer: "), "{text}");
+    stop.cancel();
+    serving.await.unwrap();
 }
