@@ -6,6 +6,7 @@ pub mod client;
 pub mod health;
 pub mod listen;
 pub mod measure;
+pub mod open;
 pub mod openapi;
 mod route;
 pub mod server;

@@ -1,12 +1,16 @@
 //! The side of the API that answers.
 
+use std::fmt;
+use std::future::ready;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::extract::{Extension, Query};
 use axum::http::{Method, StatusCode, Uri};
+use axum::serve::Listener;
 use axum::{Json, Router};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +40,9 @@ pub enum ApiError {
     /// The socket can't be made.
     #[error("can't listen at {0}")]
     Listen(PathBuf, #[source] io::Error),
+    /// An address can't be listened at.
+    #[error("can't listen at {0}")]
+    ListenAt(SocketAddr, #[source] io::Error),
     /// It ended unasked.
     #[error("the API ended")]
     Serve(#[source] io::Error),
@@ -79,13 +86,30 @@ pub async fn serve(
     sources: Sources,
     stop: CancellationToken,
 ) -> Result<(), ApiError> {
+    answer(listener, routes(), sources, stop).await
+}
+
+/// Answers what these routes tell, until `stop`.
+pub(super) async fn answer<L>(
+    listener: L,
+    told: Vec<Route>,
+    sources: Sources,
+    stop: CancellationToken,
+) -> Result<(), ApiError>
+where
+    L: Listener,
+    L::Addr: fmt::Debug,
+{
     let mut router = Router::new();
-    for route in routes() {
+    let known: Vec<&str> = told.iter().map(|route| route.path).collect();
+    let help = [super::OPENAPI, super::METRICS].into_iter().find(|it| known.contains(it));
+    let help = help.unwrap_or_default();
+    for route in told {
         router = router.route(route.path, route.answer);
     }
     let router = router
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
+        .fallback(move |uri: Uri| ready(no_such_path(&uri, &known, help)))
+        .method_not_allowed_fallback(move |method, uri| ready(no_such_method(&method, &uri, help)))
         .layer(Extension(Places::new(stop.clone())))
         .with_state(sources);
     let stopped = stop.clone();
@@ -177,15 +201,13 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-async fn no_such_path(uri: Uri) -> Refused {
-    let known = routes();
-    let near = nearest(uri.path(), known.iter().map(|route| route.path), 4);
-    let help = near.unwrap_or(super::OPENAPI);
+fn no_such_path(uri: &Uri, known: &[&str], help: &str) -> Refused {
+    let help = nearest(uri.path(), known.iter().copied(), 4).unwrap_or(help);
     Refused(StatusCode::NOT_FOUND, format!("there is nothing at {}; see {help}", uri.path()))
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Refused {
-    let message = format!("{method} is not for {}; see {}", uri.path(), super::OPENAPI);
+fn no_such_method(method: &Method, uri: &Uri, help: &str) -> Refused {
+    let message = format!("{method} is not for {}; see {help}", uri.path());
     Refused(StatusCode::METHOD_NOT_ALLOWED, message)
 }
 

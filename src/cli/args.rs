@@ -5,6 +5,7 @@ mod news;
 mod value;
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub use ask::{
     Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
-use value::{parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
+use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 
 use crate::domain::name::WorkerName;
 use crate::domain::policy::{Level, Policy};
@@ -216,10 +217,15 @@ pub struct Make {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel run ./tasks\n  \
-    evenkeel run /etc/evenkeel/tasks --policy restricted --allow-host-path /srv")]
+    evenkeel run /etc/evenkeel/tasks --policy restricted --allow-host-path /srv\n  \
+    evenkeel run ./tasks --metrics-listen 127.0.0.1:9464      and metrics for Prometheus there")]
 pub struct Run {
     #[command(flatten)]
     pub make: Make,
+    /// Also tell metrics and health (/metrics, /healthz, /readyz) to everybody who can reach this
+    /// address; the socket tells them in any case
+    #[arg(long, env = "EVENKEEL_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_address)]
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// `sync`.

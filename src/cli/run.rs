@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     watched.lock = true;
     let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
     let listener = server::listen(&api::socket(&state_dir))?;
+    let open = open(args).await?;
     out::say(&format!(
         "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",
         env!("CARGO_PKG_VERSION"),
@@ -51,6 +53,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         Measures::new(Arc::clone(&ready.metrics), ready.worker.usages(), &state_dir, &dir);
     let (db, health_told) = (ready.db.clone(), health.clone());
     let sources = Sources { commands: commands_in, db, health: health_told, measures };
+    let measuring = api::open::serve(open, sources.clone(), stop.clone());
     let serving = server::serve(listener, sources, stop.clone());
     let (worker, stopped) = (ready.worker, stop.clone());
     let working = async move {
@@ -64,6 +67,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             working,
             unasked(watching, &stop, "the watch of the source"),
             unasked(serving, &stop, "the API"),
+            unasked(measuring, &stop, "what tells metrics"),
             signals(&stop),
             tell_health(health, &stop),
             feed_watchdog(commands_watchdog, &stop),
@@ -81,6 +85,14 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     }
     let _gone = std::fs::remove_file(api::socket(&state_dir));
     Ok(Exit::Ok)
+}
+
+/// Listens where metrics are to be told, if they are to be.
+async fn open(args: &Run) -> anyhow::Result<Option<TcpListener>> {
+    let Some(address) = args.metrics_listen else { return Ok(None) };
+    let listener = api::open::listen(address).await?;
+    info!("metrics are told at http://{}{}", listener.local_addr()?, api::METRICS);
+    Ok(Some(listener))
 }
 
 /// What must not end before it is told to.

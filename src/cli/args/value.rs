@@ -1,5 +1,6 @@
 //! How a word of the command line becomes a value.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub(super) fn parse_pool(text: &str) -> Result<Subnet, String> {
 pub(super) fn parse_prefix(text: &str) -> Result<String, String> {
     let path = daemon::absolute(Path::new(text)).map_err(|it| it.to_string())?;
     Ok(path)
+}
+
+pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, such as 127.0.0.1:9464".to_owned())
 }
 
 /// Reads `90`, `90s`, `5m`, `1h`.

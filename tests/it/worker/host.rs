@@ -327,15 +327,20 @@ impl Host {
         self.events(name).await.iter().any(|(is, says)| is == reason && says.contains(text))
     }
 
-    /// Serves the API of the worker that runs, until `stop`.
-    pub fn serve(&self, stop: CancellationToken) -> JoinHandle<()> {
+    /// What the API of the worker that runs answers from.
+    pub fn sources(&self) -> server::Sources {
         let running = self.running.as_ref().unwrap();
-        let listener = server::listen(&api::socket(self.state.path())).unwrap();
         let (_, health) = watch::channel(WatchHealth::default());
         let (commands, db) = (running.commands.clone(), running.db.clone());
         let metrics = Arc::clone(&running.metrics);
         let measures = Measures::new(metrics, self.usages(), self.state.path(), "/");
-        let sources = server::Sources { commands, db, health, measures };
+        server::Sources { commands, db, health, measures }
+    }
+
+    /// Serves the API of the worker that runs, until `stop`.
+    pub fn serve(&self, stop: CancellationToken) -> JoinHandle<()> {
+        let listener = server::listen(&api::socket(self.state.path())).unwrap();
+        let sources = self.sources();
         tokio::spawn(async move { server::serve(listener, sources, stop).await.unwrap() })
     }
 

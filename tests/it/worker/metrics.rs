@@ -2,15 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use evenkeel::api::socket;
+use evenkeel::api::{open, socket};
 
 use evenkeel::domain::instance::State;
 use evenkeel::domain::status::Phase;
 use evenkeel::metrics::{Exposition, Moment};
 use evenkeel::runtime::simulated::{Behaviour, Operation};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::host::{Host, millis, secs, sleep, task};
@@ -169,8 +169,17 @@ async fn two_who_ask_at_once_must_share_what_is_read_and_nobody_else_must_ask() 
 
 /// What is answered at a path to who would like to get `accept`: status, type, body.
 async fn ask(host: &Host, path: &str, accept: &str) -> (u16, String, String) {
-    let mut stream = UnixStream::connect(socket(host.state.path())).await.unwrap();
-    let request = format!("GET {path} HTTP/1.0\r\nHost: here\r\nAccept: {accept}\r\n\r\n");
+    let stream = UnixStream::connect(socket(host.state.path())).await.unwrap();
+    exchange(stream, ("GET", path), accept).await
+}
+
+async fn exchange(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    (method, path): (&str, &str),
+    accept: &str,
+) -> (u16, String, String) {
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: here\r\nAccept: {accept}\r\n");
+    let request = format!("{head}Content-Length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -293,4 +302,33 @@ async fn whether_it_is_ready_and_why_not_must_be_told() {
     assert!(text.starts_with("[-]worker NoAnswer: "), "{text}");
     stop.cancel();
     serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_reach_the_address_must_be_told_metrics_and_health_and_nothing_else() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let stop = CancellationToken::new();
+    let listener = open::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let sources = host.sources();
+    let serving = tokio::spawn(open::serve(Some(listener), sources, stop.clone()));
+    for (method, path, wanted, says) in [
+        ("GET", "/metrics", 200, "evenkeel_instances"),
+        ("GET", "/readyz", 200, "[+]engine ok"),
+        ("GET", "/healthz", 200, "[+]worker ok"),
+        ("GET", "/v1/tasks", 404, "see /metrics"),
+        ("GET", "/v1/watch", 404, "see /metrics"),
+        ("GET", "/openapi.json", 404, "see /metrics"),
+        ("POST", "/v1/down", 404, "see /metrics"),
+        ("POST", "/metrics", 405, "see /metrics"),
+    ] {
+        let stream = TcpStream::connect(at).await.unwrap();
+        let (status, _, body) = exchange(stream, (method, path), "*/*").await;
+        assert_eq!(status, wanted, "{method} {path}: {body}");
+        assert!(body.contains(says), "{method} {path}: {body}");
+    }
+    let taken = open::listen(at).await.unwrap_err();
+    assert_eq!(taken.to_string(), format!("can't listen at {at}"));
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }
