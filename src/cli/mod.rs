@@ -6,6 +6,7 @@
 mod age;
 mod approve;
 mod args;
+mod asked;
 mod complete;
 mod daemon;
 mod describe;
