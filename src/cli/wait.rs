@@ -1,5 +1,7 @@
 //! `evenkeel wait`.
 
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::{Instant, timeout_at};
@@ -12,6 +14,9 @@ use crate::api::listen::Watching;
 use crate::api::watching::Told;
 use crate::domain::name::TaskName;
 use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus, Truth};
+use reading::{Reading, Standing};
+
+const GONE: &str = "its manifest is gone";
 
 /// Waits until tasks are as is asked, or can't become so.
 pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
@@ -26,8 +31,14 @@ pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
     let deadline = Instant::now() + args.timeout;
     let mut seen = Seen::default();
     seen.sync(&mut watching).await?;
+    let mut reading = Reading::of(&open);
+    reading.look(&client, &open).await?;
     let mut failed = false;
     for name in open.clone() {
+        // A file that asks for it may have been saved just now.
+        if matches!(reading.standing(&name, None), Standing::Unread | Standing::Refused(_)) {
+            continue;
+        }
         if let Some(why) = seen.is_unknown(&client, &name, args.goal).await? {
             out::say(&format!("error: {why}"));
             open.remove(&name);
@@ -35,8 +46,10 @@ pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
         }
     }
     loop {
+        reading.look(&client, &open).await?;
         for name in open.clone() {
-            match verdict(args.goal, seen.tasks.get(&name)) {
+            let task = seen.tasks.get(&name);
+            match verdict_on(reading.standing(&name, task), args.goal, task) {
                 Verdict::So => {
                     out::line(&format!("{} is {}", short(&name), word(args.goal)))?;
                 }
@@ -56,14 +69,20 @@ pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
             // What is left can't make it good again.
             return Ok(Exit::Failed);
         }
-        match timeout_at(deadline, watching.next()).await {
+        let until = if reading.is_done(&open) { deadline } else { deadline.min(reading.again) };
+        match timeout_at(until, watching.next()).await {
             Ok(told) => seen.take(told?, &mut watching).await?,
+            Err(_) if Instant::now() < deadline => {}
             Err(_) => break,
         }
     }
     for name in open {
         let (goal, shown) = (word(args.goal), short(&name));
-        let how = seen.tasks.get(&name).map_or_else(String::new, how);
+        let task = seen.tasks.get(&name);
+        let how = match reading.standing(&name, task) {
+            Standing::Unread => "; what its file says now is not read yet".to_owned(),
+            _ => task.map_or_else(String::new, how),
+        };
         out::say(&format!("{shown} is not {goal} after {:?}{}", args.timeout, escape::line(&how)));
     }
     Ok(Exit::Deadline)
@@ -147,6 +166,22 @@ enum Verdict {
     Never(String),
 }
 
+/// The verdict on what is told of a task, if that is of what its file says.
+fn verdict_on(standing: &Standing, goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
+    match standing {
+        Standing::Unread => Verdict::NotYet,
+        Standing::Refused(why) if goal != WaitFor::Deleted => {
+            Verdict::Never(format!("its manifest is not accepted: {why}"))
+        }
+        Standing::Gone if goal != WaitFor::Deleted => Verdict::Never(GONE.to_owned()),
+        Standing::Refused(_)
+        | Standing::Gone
+        | Standing::Unknown
+        | Standing::Read(..)
+        | Standing::Any => verdict(goal, task),
+    }
+}
+
 fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
     let never = |why: &str| Verdict::Never(why.to_owned());
     let task = match (goal, task) {
@@ -156,7 +191,7 @@ fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
         (WaitFor::Ready | WaitFor::Completed, Some(task)) => task,
     };
     match task.phase {
-        Phase::Stopping => return never("its manifest is gone"),
+        Phase::Stopping => return never(GONE),
         Phase::Failed => {
             let ready = task.condition(ConditionType::Ready);
             return never(ready.map_or("it has failed", |it| &it.message));

@@ -262,3 +262,20 @@ fn a_job_is_done_once_or_given_up_and_its_output_stays() {
     house.wait_phase("bad", "Completed");
     assert_eq!(house.of("good").pop().unwrap().id, good[0].id);
 }
+
+#[test]
+fn a_wait_right_after_a_save_is_for_what_was_saved() {
+    let Some(house) = House::open() else { return };
+    house.save("web.yaml", &service("web", "0", ""));
+    house.wait_up("web");
+    for value in ["1", "2", "3", "4", "5"] {
+        house.save("web.yaml", &service("web", value, ""));
+        let waited = house.evenkeel("wait", ["web", "--for=Ready"]);
+        assert!(waited.status.success(), "{waited:?}");
+        let runs = house.live("web");
+        assert!(runs.iter().any(|it| it.value() == Some(value)), "{value}: {runs:?}");
+    }
+    house.save("web.yaml", &service("web", "6", "").replace("image:", "imgae:"));
+    let waited = house.evenkeel("wait", ["web", "--for=Ready"]);
+    assert_eq!(waited.status.code(), Some(1), "{waited:?}");
+}

@@ -68,6 +68,10 @@ fn where_nothing_can_be_watched_every_change_is_found_by_reading() {
 
     house.save("a.yaml", &service("a", "2", ""));
     house.save("c.yaml", &service("c", "1", ""));
+    // It is found late, and waited for.
+    let waited = house.evenkeel("wait", ["a", "c", "--for=Ready"]);
+    assert!(waited.status.success(), "{waited:?}");
+    assert_eq!(house.live("a").iter().map(Seen::value).collect::<Vec<_>>(), [Some("2")]);
     house.wait_value("a", "2");
     let c = house.wait_up("c");
     assert!(degraded(&house).is_some());

@@ -52,8 +52,8 @@ pub enum EventFormat {
     evenkeel wait web --for=Ready\n  \
     evenkeel wait migrate --for=Completed --timeout 10m && evenkeel logs migrate\n  \
     evenkeel wait web db --for=Deleted\n\n\
-    Ready: as many instances are ready as are wanted, all of the last accepted manifest.\n\
-    What was saved a moment ago may not be accepted yet: `evenkeel sync DIR` waits for that too.\n\
+    Ready: as many instances are ready as are wanted, all as the manifest has them that is there now.\n\
+    What was saved before the command began counts, though the daemon has not read it yet.\n\
     Exit code 0: it is so; 1: it can't become so, and why; 3: it took too long; 4: no daemon.")]
 pub struct Wait {
     /// Tasks, as NAME or NAMESPACE/NAME

@@ -1,6 +1,6 @@
 //! What tells of what happens, beside a daemon that has no engine: it accepts, and waits.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use super::{Ran, Shell, WEB};
@@ -164,4 +164,81 @@ fn a_shell_must_complete_the_names_that_are_there_now() {
     let elsewhere = shell.path().join("elsewhere");
     let elsewhere = elsewhere.to_str().unwrap();
     assert_eq!(complete(&["--state-dir", elsewhere, "get", "w"]), "", "another worker's state");
+}
+
+/// A file that is being written: a daemon waits for its close.
+struct Unclosed {
+    _opened: std::fs::File,
+}
+
+impl Unclosed {
+    fn write(shell: &Shell, file: &str, text: &str) -> Self {
+        let mut opened = std::fs::File::create(shell.path().join(file)).unwrap();
+        opened.write_all(text.as_bytes()).unwrap();
+        Self { _opened: opened }
+    }
+}
+
+#[test]
+fn a_wait_must_not_judge_what_was_there_before_the_file_was_saved() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let wait = |args: &[&str]| shell.run(&[&["wait"], args].concat());
+    let job = WEB.replace("spec:\n", "spec:\n  restartPolicy: Never\n");
+    let unclosed = Unclosed::write(&shell, "tasks/web.yaml", &job);
+    // What the daemon knows is a service, which has no end.
+    let ran = wait(&["web", "--for=Completed", "--timeout", "1s"]).exits(3);
+    assert!(ran.stderr.contains("is not read yet"), "{}", ran.stderr);
+    let mut waiting = Running::of(shell.command(&["wait", "web", "--for=Completed"]));
+    drop(unclosed);
+    let ran = wait(&["web", "--for=Completed", "--timeout", "3s"]).exits(3);
+    assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
+    // It is a service again, and nobody waits for its end any more.
+    shell.write("tasks/web.yaml", WEB);
+    let ran = wait(&["web", "--for=Completed"]).exits(1);
+    assert!(ran.stderr.contains("it is a service"), "{}", ran.stderr);
+    let (code, said) = waiting.ended();
+    assert!(code == Some(1) && said.contains("it is a service"), "{said}");
+}
+
+#[test]
+fn a_wait_must_know_a_task_whose_file_was_saved_just_now() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let wait = |args: &[&str]| shell.run(&[&["wait"], args].concat());
+    let new = WEB.replace("name: web", "name: new").replace("8080", "8081");
+    let unclosed = Unclosed::write(&shell, "tasks/new.yaml", &new);
+    for goal in ["--for=Ready", "--for=Deleted"] {
+        let ran = wait(&["new", goal, "--timeout", "1s"]).exits(3);
+        assert!(ran.stderr.contains("is not read yet"), "{}", ran.stderr);
+    }
+    drop(unclosed);
+    let ran = wait(&["new", "--for=Ready", "--timeout", "3s"]).exits(3);
+    assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
+    std::fs::remove_file(shell.path().join("tasks/new.yaml")).unwrap();
+    let ran = wait(&["new", "--for=Completed", "--timeout", "60s"]).exits(1);
+    assert!(ran.stderr.contains("its manifest is gone"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wait_must_say_that_the_manifest_is_not_accepted() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let wait = |args: &[&str]| shell.run(&[&["wait"], args].concat());
+    shell.write("tasks/web.yaml", &WEB.replace("image:", "imgae:"));
+    let ran = wait(&["web", "--for=Ready"]).exits(1);
+    assert!(ran.stderr.contains("its manifest is not accepted: web.yaml:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("imgae"), "{}", ran.stderr);
+    // One that the policy of the daemon denies: only the daemon knows that.
+    let denied = WEB.replace("spec:\n", "spec:\n  securityContext: {privileged: true}\n");
+    shell.write("tasks/web.yaml", &denied);
+    let ran = wait(&["web", "--for=Ready"]).exits(1);
+    assert!(ran.stderr.contains("its manifest is not accepted: web.yaml:"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("privileged"), "{}", ran.stderr);
+    shell.write("tasks/more.yaml", &denied.replace("name: web", "name: more"));
+    let ran = wait(&["more", "--for=Ready"]).exits(1);
+    assert!(ran.stderr.contains("its manifest is not accepted: more.yaml:"), "{}", ran.stderr);
+    shell.write("tasks/web.yaml", WEB);
+    let ran = wait(&["web", "--for=Ready", "--timeout", "3s"]).exits(3);
+    assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
 }
