@@ -106,7 +106,7 @@ impl EncodeMetric for InProgress {
         let spent = began.into_iter().map(|(at, count)| (at.elapsed().as_secs_f64(), count));
         let spent: f64 = if self.sum {
             let many = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-            spent.map(|(seconds, count)| seconds * many(count)).sum()
+            spent.map(|(seconds, count)| seconds * many(count)).fold(0.0, |sum, it| sum + it)
         } else {
             spent.map(|(seconds, _)| seconds).fold(0.0, f64::max)
         };

@@ -11,7 +11,7 @@ use crate::domain::instance::ContainerId;
 use crate::domain::usage::{Traffic, Usage};
 use crate::runtime::Unreachable;
 
-/// How long the engine may take. It takes milliseconds; who asks waits for many containers.
+/// How long the engine may take. It reads all that is asked for once a second and answers then.
 const DEADLINE: Duration = Duration::from_secs(3);
 
 /// What a container has used; `None` if it does not run.
@@ -19,7 +19,7 @@ pub(super) async fn usage(
     address: &Address,
     id: &ContainerId,
 ) -> Result<Option<Usage>, Unreachable> {
-    // Without `one-shot` the engine takes two readings, a second apart.
+    // Without `one-shot` the engine waits for two readings, a second apart.
     let path = format!("/containers/{id}/stats?stream=false&one-shot=true");
     let late = || Unreachable(format!("GET {path}: no answer within {} s", DEADLINE.as_secs()));
     let told = tokio::time::timeout(DEADLINE, get(address, &path)).await.map_err(|_| late())??;
