@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::listen::Watching;
+use super::measure::InstanceUsage;
 use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
@@ -85,6 +86,14 @@ impl Client {
     /// If there is no answer.
     pub async fn tasks(&self) -> Result<Vec<TaskStatus>, ClientError> {
         self.get(super::TASKS).await
+    }
+
+    /// What the instances that run use.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn usage(&self) -> Result<Vec<InstanceUsage>, ClientError> {
+        self.get(super::USAGE).await
     }
 
     /// What is written down of its tasks.

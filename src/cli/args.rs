@@ -2,6 +2,7 @@
 
 mod ask;
 mod news;
+mod top;
 mod value;
 
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ pub use ask::{
     Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
+pub use top::{SortBy, Top};
 use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 
 use crate::domain::name::WorkerName;
@@ -135,6 +137,8 @@ pub enum Command {
     Validate(Validate),
     /// List tasks and how they are
     Get(Get),
+    /// Tell what instances use: CPU, memory, network, disks
+    Top(Top),
     /// Tell all about tasks: their instances, what they wait for, what happened last
     Describe(Describe),
     /// List what happened, and why

@@ -4,6 +4,7 @@
 //! [`Exit`].
 
 mod age;
+mod amount;
 mod approve;
 mod args;
 mod asked;
@@ -26,6 +27,7 @@ mod schema;
 mod status;
 mod sync;
 mod table;
+mod top;
 mod validate;
 mod version;
 mod view;
@@ -107,6 +109,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Schema(args) => schema::schema(&args),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,
             Command::Get(get) => get::get(&common, &get).await,
+            Command::Top(top) => Box::pin(top::top(&common, &top)).await,
             Command::Describe(describe) => describe::describe(&common, &describe).await,
             Command::Events(events) => events::events(&common, &events).await,
             Command::Why(why) => why::why(&common, &why).await,
