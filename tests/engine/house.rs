@@ -395,12 +395,12 @@ pub fn signal(name: &str, pid: u32) {
 
 /// What is there, over a unix socket; `None` if there is no whole answer.
 pub fn get(socket: &Path, path: &str) -> Option<(u16, String)> {
-    exchange(connect(socket)?, ("GET", path), "")
+    exchange(connect(socket)?, ("GET", path), ("*/*", ""))
 }
 
 /// The same after something is done.
 pub fn post(socket: &Path, path: &str, body: &str) -> Option<(u16, String)> {
-    exchange(connect(socket)?, ("POST", path), body)
+    exchange(connect(socket)?, ("POST", path), ("*/*", body))
 }
 
 fn connect(socket: &Path) -> Option<UnixStream> {
@@ -411,20 +411,26 @@ fn connect(socket: &Path) -> Option<UnixStream> {
 
 /// What is there, over TCP at a port of this host.
 pub fn fetch(port: u16, path: &str) -> Option<(u16, String)> {
+    fetch_as(port, path, "*/*")
+}
+
+/// The same, of a type that one would like to get.
+pub fn fetch_as(port: u16, path: &str, accept: &str) -> Option<(u16, String)> {
     let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    exchange(stream, ("GET", path), "")
+    exchange(stream, ("GET", path), (accept, ""))
 }
 
 /// HTTP/1.0, where an answer ends with its connection.
 fn exchange(
     mut stream: impl Read + Write,
     (verb, path): (&str, &str),
-    body: &str,
+    (accept, body): (&str, &str),
 ) -> Option<(u16, String)> {
     let length = body.len();
     let head = format!("{verb} {path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: {length}\r\n");
-    write!(stream, "{head}Content-Type: application/json\r\n\r\n{body}").ok()?;
+    write!(stream, "{head}Accept: {accept}\r\nContent-Type: application/json\r\n\r\n{body}")
+        .ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok()?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

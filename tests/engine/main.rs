@@ -10,6 +10,8 @@ mod contract;
 mod crash;
 mod engine_restart;
 mod examples;
+#[path = "../it/exposition.rs"]
+mod exposition;
 mod files;
 mod house;
 mod idle;
@@ -17,6 +19,7 @@ mod on_docker;
 mod poller;
 mod proxy;
 mod registry;
+mod scrape;
 mod settings;
 mod updates;
 mod watches;

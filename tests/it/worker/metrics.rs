@@ -1,20 +1,23 @@
 //! What is counted, and that it is told.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use evenkeel::api::server::Sources;
 use evenkeel::api::{open, socket};
 
 use evenkeel::domain::instance::State;
 use evenkeel::domain::status::Phase;
-use evenkeel::metrics::{Exposition, Moment};
+use evenkeel::metrics::{Answer, Exposition, Moment};
 use evenkeel::runtime::simulated::{Behaviour, Operation};
+use evenkeel::watch::WatchHealth;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::host::{Host, millis, secs, sleep, task};
-use crate::exposition::sample;
+use crate::exposition::{families, listed, sample};
 
 impl Host {
     /// The value of a series that the worker counts.
@@ -329,6 +332,34 @@ async fn who_can_reach_the_address_must_be_told_metrics_and_health_and_nothing_e
     }
     let taken = open::listen(at).await.unwrap_err();
     assert_eq!(taken.to_string(), format!("can't listen at {at}"));
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_readme_must_list_every_metric_and_no_other() {
+    let limited = "  resources: {limits: {memory: 64Mi}}";
+    let host = Host::with(&[("web.yaml", task("web", limited))]).await;
+    host.engine.pause_by_hand(&host.only("web"));
+    sleep(secs(60)).await;
+    // What nothing here asks for, or does wrong.
+    host.metrics().engine.asked("info", Answer::Status(200), millis(1));
+    host.metrics().db.failed("full");
+    let read = WatchHealth { last_full_read: Some(Instant::now()), ..WatchHealth::default() };
+    let (_watch, health) = watch::channel(read);
+    let sources = Sources { health, ..host.sources() };
+    let stop = CancellationToken::new();
+    let listener = open::listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let serving = tokio::spawn(open::serve(Some(listener), sources, stop.clone()));
+    let stream = TcpStream::connect(at).await.unwrap();
+    let (_, _, text) = exchange(stream, ("GET", "/metrics"), "text/plain").await;
+    let (told, listed) = (families(&text), listed());
+    let missing: Vec<_> = told.iter().filter(|(name, _)| !listed.contains_key(*name)).collect();
+    assert!(missing.is_empty(), "not in the README: {missing:#?}");
+    let gone: Vec<_> = listed.keys().filter(|name| !told.contains_key(*name)).collect();
+    assert!(gone.is_empty(), "in the README alone: {gone:#?}");
+    assert_eq!(told, listed);
     stop.cancel();
     serving.await.unwrap().unwrap();
 }
