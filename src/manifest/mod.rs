@@ -6,10 +6,12 @@
 //!
 //! `text` takes bytes as text, `read` and `tree` make trees that know their places, `words` says
 //! what the schema (made from `raw`) has against them, `check` says what no schema can, and
-//! [`crate::domain::policy`] what the operator does not allow.
+//! [`crate::domain::policy`] what the operator does not allow. [`edit`] goes the other way: it puts
+//! a document into the text of its file.
 
 mod across;
 mod check;
+pub mod edit;
 pub mod explain;
 mod field;
 mod finding;
