@@ -35,6 +35,14 @@ pub struct Span {
     pub text: String,
 }
 
+impl Span {
+    /// A whole line whose text is not at hand any more: it is enough to find it.
+    #[must_use]
+    pub fn of_line(line: u32) -> Self {
+        Self { line, column: 1, width: 1, text: String::new() }
+    }
+}
+
 /// Why the manifest that is there now was not accepted.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,

@@ -124,8 +124,7 @@ impl Judge<'_> {
         let Document::Task { task, line } = document else { return None };
         let problem = |violation: Violation| Diagnostic {
             file: file.to_owned(),
-            // The text is not at hand any more; the line is enough to find it.
-            place: Some(Span { line: *line, column: 1, width: 1, text: String::new() }),
+            place: Some(Span::of_line(*line)),
             reason: InvalidReason::PolicyDenied,
             message: violation.to_string(),
             help: Some(violation.help),

@@ -74,8 +74,7 @@ fn port_conflicts(tasks: &[(&Task, Place)]) -> Vec<Diagnostic> {
 fn conflict(place: &Place, message: String, help: &str) -> Diagnostic {
     Diagnostic {
         file: place.file.clone(),
-        // The text is not at hand any more; the line is enough to find it.
-        place: Some(Span { line: place.line, column: 1, width: 1, text: String::new() }),
+        place: Some(Span::of_line(place.line)),
         reason: InvalidReason::NameConflict,
         message,
         help: Some(help.to_owned()),
