@@ -7,7 +7,7 @@
 //! `text` takes bytes as text, `read` and `tree` make trees that know their places, `words` says
 //! what the schema (made from `raw`) has against them, `check` says what no schema can, and
 //! [`crate::domain::policy`] what the operator does not allow. [`edit`] goes the other way: it puts
-//! a document into the text of its file.
+//! a document into the text of its file; [`incoming`] checks what is to be put there.
 
 mod across;
 mod check;
@@ -16,6 +16,7 @@ pub mod explain;
 mod field;
 mod finding;
 mod image;
+pub mod incoming;
 mod node;
 mod path;
 mod quantity;
