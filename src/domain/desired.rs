@@ -8,6 +8,7 @@
 mod claims;
 mod looks;
 mod prune;
+mod stands;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use super::name::TaskName;
 use super::source::Place;
 use super::task::Task;
 use super::time::Mono;
+pub use stands::Stands;
 
 /// What the files ask for.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@ mod conflicts;
 mod held;
 mod invariants;
 mod removals;
+mod stands;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
