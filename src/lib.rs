@@ -59,14 +59,15 @@
 //! 5. [`watch`]: a directory to a snapshot.
 //! 6. [`db`]: the current-state DB.
 //! 7. [`runtime`]: the trait of an engine; Docker Engine; the simulated engine of the tests.
-//! 8. [`files`]: what mounts need on the host; [`host`]: what it has and uses.
+//! 8. [`files`]: what mounts need on the host; [`save`]: manifest files, written; [`host`]: what it has
+//!    and uses.
 //! 9. [`worker`]: the loop that joins them.
 //! 10. [`http`], [`api`]: asking a worker that runs.
 //! 11. [`cli`]: one file for each command.
 //!
 //! Architecture invariant: use goes one way, `domain` ← `manifest` ← {`metrics`, `patience`} ← `http` ←
-//! {`queue`, `watch`, `db`, `runtime`, `files`, `host`} ← `worker` ← `api` ← `cli` ← `main`, and those in braces
-//! never use one another. A test reads the sources and fails on an arrow the other way.
+//! {`queue`, `watch`, `db`, `runtime`, `files`, `save`, `host`} ← `worker` ← `api` ← `cli` ← `main`, and those
+//! in braces never use one another. A test reads the sources and fails on an arrow the other way.
 //!
 //! Architecture invariant: `domain` and `manifest` are pure. They are not `async` and have no clock,
 //! no randomness, no file, no network and no log; time and a seed come in as values. A test parses
@@ -125,5 +126,6 @@ pub mod metrics;
 pub mod patience;
 pub mod queue;
 pub mod runtime;
+pub mod save;
 pub mod watch;
 pub mod worker;

@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 9] = [
     &["manifest"],
     &["metrics", "patience"],
     &["http"],
-    &["queue", "watch", "db", "runtime", "files", "probe", "host"],
+    &["queue", "watch", "db", "runtime", "files", "save", "probe", "host"],
     &["worker"],
     &["api"],
     &["cli"],
