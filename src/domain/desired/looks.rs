@@ -113,8 +113,16 @@ impl Desired {
     #[must_use]
     pub fn remove_meant(&self, names: &BTreeSet<TaskName>, rules: &Rules, now: Mono) -> Self {
         let mut next = self.clone();
+        let held = self.prune_held.as_ref().map(|held| &held.tasks);
         for name in names {
+            let counted = self.memory.removals.get(name);
             if next.let_go(name) {
+                if held.is_some_and(|held| held.contains(name))
+                    && let Some(removal) = counted
+                {
+                    // A word for one of those that are held is none for the others.
+                    next.memory.removals.insert(name.clone(), *removal);
+                }
                 next.memory.meant.insert(name.clone(), now);
                 next.memory.wake_sooner(now + rules.tombstone);
             }

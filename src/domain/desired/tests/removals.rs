@@ -257,6 +257,22 @@ fn what_a_person_asked_for_goes_at_once_and_is_not_counted() {
 }
 
 #[test]
+fn a_word_for_one_that_is_held_is_none_for_the_others() {
+    let mut story = Story::new();
+    story.at(0, &["a.yaml=a", "b.yaml=b", "c.yaml=c", "d.yaml=d"]).at(1, &["d.yaml=d"]);
+    story.at(6, &["d.yaml=d"]);
+    let known = PruneCause::TooMany { known: 4 };
+    assert_eq!(story.held(), Some((names("a b c"), known.clone())));
+    story.desired = story.desired.remove_meant(&names("a"), &story.rules, story.now);
+    assert_eq!(story.held(), Some((names("b c"), known.clone())));
+    story.desired.forget(&name("a"));
+    story.at(7, &["d.yaml=d"]).at(600, &["d.yaml=d"]);
+    assert_eq!(story.held(), Some((names("b c"), known)));
+    story.desired = story.desired.remove_meant(&names("b c"), &story.rules, story.now);
+    assert_eq!(story.held(), None);
+}
+
+#[test]
 fn what_a_person_asked_for_comes_back_if_its_manifest_stays() {
     let mut story = Story::new();
     story.at(0, &["a.yaml=a"]);
