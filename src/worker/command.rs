@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::news::Listening;
 use super::planned::TaskView;
 use super::pulse::Pulse;
+use super::receive::{Reply, Request};
 use super::{Goal, Worker};
 use crate::db::Change;
 use crate::domain::desired::PruneCause;
@@ -40,6 +41,8 @@ pub enum Command {
     ApprovePrune(BTreeSet<TaskName>, oneshot::Sender<Result<(), String>>),
     /// Take what was made from this source directory as ours.
     ApproveSource(String, oneshot::Sender<Result<(), String>>),
+    /// Have manifests put into the source, or removed from it.
+    Receive(Request, Reply),
     /// Stop and remove everything of this worker but volumes, and end.
     Down(oneshot::Sender<()>),
 }
@@ -138,6 +141,7 @@ impl<R: Runtime> Worker<R> {
             Command::ApproveSource(source, reply) => {
                 drop(reply.send(self.approve_source(source).await));
             }
+            Command::Receive(request, reply) => self.receive(request, reply),
             Command::Down(reply) => {
                 self.goal = Goal::Down;
                 self.take_down();

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::leads::Answers;
 use tracing::warn;
 
+use super::leads::Answers;
+use super::receive::Written;
 use super::steps::Done;
 use crate::domain::container::{Container, Status};
 use crate::domain::instance::{ContainerId, Seat};
@@ -12,10 +13,11 @@ use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::outcome::Outcome;
 use crate::domain::template::{ImageRef, PullPolicy};
 use crate::domain::time::Mono;
+use crate::manifest::incoming::Refusal;
 use crate::runtime::{EngineInfo, Resource, Runtime, Unreachable};
 
 /// A call to the engine, or to the disk, that has ended.
-pub enum Finished {
+pub(super) enum Finished {
     /// A step of an instance.
     Step {
         /// Of which task.
@@ -58,6 +60,8 @@ pub enum Finished {
     NetworkRemoved(String, Outcome),
     /// Where host paths lead; none: all that were asked for are told.
     Led(Vec<(String, String)>, Answers),
+    /// What was asked for was written, or could not be.
+    Received(Result<Written, Refusal>),
 }
 
 /// All that the engine says of a worker.
@@ -81,7 +85,7 @@ pub struct Besides {
 }
 
 /// Asks for all containers, and more: without the rest one can do, it is asked for again.
-pub async fn relist<R: Runtime>(
+pub(super) async fn relist<R: Runtime>(
     runtime: Arc<R>,
     worker: WorkerName,
     besides: Besides,
@@ -116,7 +120,7 @@ fn told<T>(answer: Option<Result<T, Unreachable>>) -> Option<T> {
 
 /// Asks for one container. Of one that has ended it matters whether that was the engine's doing, so
 /// the engine is asked since when it runs; asked before, it might have been another one.
-pub async fn inspect<R: Runtime>(runtime: Arc<R>, id: ContainerId, asked: Mono) -> Finished {
+pub(super) async fn inspect<R: Runtime>(runtime: Arc<R>, id: ContainerId, asked: Mono) -> Finished {
     let answer = runtime.inspect(&id).await;
     let ended = matches!(&answer, Ok(Some(container)) if container.status == Status::Exited);
     let (answer, info) = match if ended { Some(runtime.info().await) } else { None } {

@@ -12,6 +12,7 @@ use crate::domain::happening::Happening;
 use crate::domain::instance::Uid;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record};
+use crate::domain::source::Snapshot;
 use crate::domain::task::Task;
 use crate::domain::time::Now;
 use crate::runtime::Runtime;
@@ -24,6 +25,9 @@ impl<R: Runtime> Worker<R> {
         }
         // Held no longer than needed: the watcher changes it in place.
         let snapshot = Arc::clone(&self.snapshots.borrow_and_update());
+        if let Snapshot::Read { files } = &*snapshot {
+            self.desk.read(files);
+        }
         let snapshot = self.judged(snapshot);
         let before = (self.desired.unavailable.clone(), self.desired.prune_held.clone());
         let known = self.known_problems();

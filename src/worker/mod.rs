@@ -5,6 +5,8 @@
 //! what takes time (calls to the engine) runs beside it and comes back as `engine::Finished`.
 //! Every choice is made in `domain`; here is what carries it out.
 //!
+//! What people ask for becomes files first (`receive`), and comes in as those that they save.
+//!
 //! The four operations: `add_task` (`intake`: desired state onto the queue), `run_task` (`look`:
 //! one look), `start_task` and `stop_task` (`act`: the steps that a plan asks for, begun).
 
@@ -31,6 +33,7 @@ mod ports;
 pub mod preview;
 mod pulls;
 pub mod pulse;
+pub mod receive;
 mod report;
 mod sightings;
 mod start;
@@ -200,6 +203,7 @@ pub struct Worker<R: Runtime> {
     in_flight: BTreeMap<TaskName, BTreeMap<Seat, &'static str>>,
     pulls: Pulls,
     jobs: JoinSet<Finished>,
+    desk: receive::Desk,
     relisting: Relisting,
     turns: Turns,
     /// When the next restart after a failure may begin that has no turn yet.
@@ -267,6 +271,7 @@ impl<R: Runtime> Worker<R> {
                 Some(name) = self.queue.next() => self.run_tasks(name).await,
                 () = tokio::time::sleep_until(wake) => self.on_time(),
             }
+            self.tell_receipts();
         };
         let overview = self.overview();
         let tasks = self.statuses.values().map(|it| TaskStatus::clone(it)).collect();
@@ -280,7 +285,8 @@ impl<R: Runtime> Worker<R> {
         // Who takes everything down reads no manifest any more.
         let reads = self.goal != Goal::Down;
         let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
-        let first = relist.min(desired).min(self.turns.at);
+        let untold = self.desk.wake_at().unwrap_or(relist);
+        let first = relist.min(desired).min(self.turns.at).min(untold);
         match self.goal {
             Goal::Settled { deadline } => first.min(began + deadline),
             Goal::Forever | Goal::Down => first,

@@ -85,6 +85,7 @@ impl<R: Runtime> Worker<R> {
             Finished::Resources { asked, answer } => self.on_resources(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
             Finished::Led(found, more) => self.on_led(found, more),
+            Finished::Received(done) => self.on_received(done),
         }
     }
 

@@ -119,6 +119,7 @@ impl<R: Runtime> Worker<R> {
             in_flight: BTreeMap::new(),
             pulls: super::Pulls::default(),
             jobs: JoinSet::new(),
+            desk: super::receive::Desk::default(),
             relisting: Relisting::default(),
             turns: super::Turns::default(),
             restart_at: crate::domain::time::Mono::default(),

@@ -14,3 +14,4 @@ mod promises;
 mod removals;
 mod sharing;
 mod state;
+mod work;

@@ -131,6 +131,12 @@ impl Host {
         self.send();
     }
 
+    /// The source holds these manifest files and no others.
+    pub fn replace_all(&mut self, files: impl IntoIterator<Item = (String, String)>) {
+        self.files.clear();
+        self.write_all(files);
+    }
+
     fn put(&mut self, file: &str, text: &str) {
         let context = manifest::Context { source: &self.source, policy: &self.policy };
         let state = manifest::read(file, text.as_bytes(), &context);
@@ -262,6 +268,17 @@ impl Host {
         let end = running.task.await.unwrap();
         let _closed = running.db.events(EventQuery { limit: 1, ..EventQuery::default() }).await;
         end
+    }
+
+    /// Asks for something that takes time: the answer comes through the receiver.
+    pub async fn begin<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> oneshot::Receiver<T> {
+        let (reply, answer) = oneshot::channel();
+        let commands = &self.running.as_ref().unwrap().commands;
+        assert!(commands.send(command(reply)).await.is_ok(), "the worker runs");
+        answer
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> T {
