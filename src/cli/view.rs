@@ -141,8 +141,8 @@ impl View {
 
 /// How tasks are that nobody looks after now.
 async fn of_records(docker: &Docker, worker: &WorkerName, records: Vec<Record>) -> Vec<TaskStatus> {
-    let engine = match docker.info().await {
-        Ok(info) => Engine { started_at: info.started_at, ..Engine::default() },
+    let engine = match docker.started_at().await {
+        Ok(started_at) => Engine { started_at, ..Engine::default() },
         Err(error) => Engine { unavailable: Some(error.to_string()), ..Engine::default() },
     };
     let now = Clock::begin().now();

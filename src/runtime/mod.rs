@@ -38,8 +38,6 @@ pub struct EngineInfo {
     pub version: String,
     /// The version of its API that is spoken.
     pub api_version: String,
-    /// When it started, as far as that can be told.
-    pub started_at: Option<Timestamp>,
     /// Where it keeps images, volumes and logs, on its host.
     pub data_root: Option<String>,
 }
@@ -84,6 +82,10 @@ pub struct LogChunk {
 pub trait Runtime: Send + Sync + 'static {
     /// What the engine says of itself.
     fn info(&self) -> impl Future<Output = Result<EngineInfo, Unreachable>> + Send;
+
+    /// When it started; `None`: it can't tell. Another question than [`Runtime::info`], which an
+    /// engine in trouble may leave unanswered while it does all else.
+    fn started_at(&self) -> impl Future<Output = Result<Option<Timestamp>, Unreachable>> + Send;
 
     /// All containers with the worker's label, without [`Container::details`]. One that can't be
     /// understood has [`crate::domain::container::Status::Other`]; it is never left out.

@@ -211,7 +211,7 @@ impl<R: Runtime> Worker<R> {
             engine: self.engine_info.as_ref().map(|info| EngineOverview {
                 version: info.version.clone(),
                 api_version: info.api_version.clone(),
-                started_at: info.started_at,
+                started_at: self.engine.started_at,
             }),
             engine_unavailable: self.engine.unavailable.clone(),
             source_changed: self.engine.source_changed.clone(),

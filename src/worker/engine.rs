@@ -1,18 +1,20 @@
 //! Asking the engine: the calls that observe, each joined as a [`Finished`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::leads::Answers;
 use super::receive::Written;
 use super::steps::Done;
-use crate::domain::container::{Container, Status};
+use crate::domain::container::Container;
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::outcome::Outcome;
 use crate::domain::template::{ImageRef, PullPolicy};
-use crate::domain::time::Mono;
+use crate::domain::time::{Mono, Timestamp};
 use crate::manifest::incoming::Refusal;
 use crate::runtime::{EngineInfo, Resource, Runtime, Unreachable};
 
@@ -39,8 +41,15 @@ pub(super) enum Finished {
         asked: Mono,
         /// The answer; `Err`: none.
         answer: Result<Option<Container>, Unreachable>,
-        /// What the engine said of itself afterwards, where the container has ended.
-        info: Option<Box<EngineInfo>>,
+    },
+    /// Which the engine is.
+    Info(Result<EngineInfo, Unreachable>),
+    /// Since when the engine runs.
+    Start {
+        /// When it was asked.
+        asked: Mono,
+        /// The answer; `Err`: none.
+        answer: Result<Option<Timestamp>, Unreachable>,
     },
     /// All was looked at.
     Relisted {
@@ -69,20 +78,31 @@ pub(super) enum Finished {
 pub struct Whole {
     /// The engine itself, where that was asked too and answered.
     pub info: Option<EngineInfo>,
+    /// When it started, where that was asked too and answered.
+    pub start: Option<Start>,
     /// All containers with the worker's label.
     pub containers: Vec<Container>,
     /// Networks and volumes with the worker's label, where that was asked too and answered.
     pub resources: Option<Resource>,
 }
 
+/// When the engine started; `None`: it can't tell.
+#[derive(Debug, Clone, Copy)]
+pub struct Start(pub Option<Timestamp>);
+
 /// What is asked besides the containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Besides {
     /// The engine itself.
     pub info: bool,
+    /// When it started.
+    pub start: bool,
     /// Networks and volumes.
     pub resources: bool,
 }
+
+/// How long all else waits for what the engine says of itself: that can be asked for again.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Asks for all containers, and more: without the rest one can do, it is asked for again.
 pub(super) async fn relist<R: Runtime>(
@@ -100,11 +120,18 @@ async fn whole<R: Runtime>(
     besides: Besides,
 ) -> Result<Whole, Unreachable> {
     let info = async { if besides.info { Some(runtime.info().await) } else { None } };
+    let start = async { if besides.start { Some(runtime.started_at().await) } else { None } };
     let resources =
         async { if besides.resources { Some(runtime.list_resources(worker).await) } else { None } };
-    let (info, resources, containers) = tokio::join!(info, resources, runtime.list(worker));
-    let containers = containers?;
-    Ok(Whole { info: told(info), containers, resources: told(resources) })
+    let all = async { tokio::join!(resources, runtime.list(worker)) };
+    let itself = async { tokio::join!(timeout(PATIENCE, info), timeout(PATIENCE, start)) };
+    let ((info, start), (resources, containers)) = tokio::join!(itself, all);
+    Ok(Whole {
+        info: told(info.ok().flatten()),
+        start: told(start.ok().flatten()).map(Start),
+        containers: containers?,
+        resources: told(resources),
+    })
 }
 
 /// Asks for networks and volumes.
@@ -116,17 +143,4 @@ fn told<T>(answer: Option<Result<T, Unreachable>>) -> Option<T> {
     answer?
         .inspect_err(|error| warn!(%error, "the engine does not say all; it is asked again"))
         .ok()
-}
-
-/// Asks for one container. Of one that has ended it matters whether that was the engine's doing, so
-/// the engine is asked since when it runs; asked before, it might have been another one.
-pub(super) async fn inspect<R: Runtime>(runtime: Arc<R>, id: ContainerId, asked: Mono) -> Finished {
-    let answer = runtime.inspect(&id).await;
-    let ended = matches!(&answer, Ok(Some(container)) if container.status == Status::Exited);
-    let (answer, info) = match if ended { Some(runtime.info().await) } else { None } {
-        Some(Ok(info)) => (answer, Some(Box::new(info))),
-        Some(Err(error)) => (Err(error), None),
-        None => (answer, None),
-    };
-    Finished::Inspected { id, asked, answer, info }
 }

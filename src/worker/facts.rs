@@ -8,8 +8,9 @@ use crate::domain::container::{Container, Identity, network_name, volume_name};
 use crate::domain::decide::in_force;
 use crate::domain::desired::Presence;
 use crate::domain::exclusive::{self, FixedPort};
-use crate::domain::instance::{ContainerId, Seat};
+use crate::domain::instance::{ContainerId, Instance, Seat};
 use crate::domain::record::Record;
+use crate::domain::settle;
 use crate::domain::template::MountSource;
 use crate::domain::time::Now;
 use crate::domain::world::{Seen, World};
@@ -44,7 +45,8 @@ impl<R: Runtime> Worker<R> {
 
     /// What the engine said of each instance's container.
     pub(super) fn seen(&self, record: &Record) -> BTreeMap<Seat, Seen> {
-        let seen = |seat: &Seat, container: Option<&ContainerId>| match container {
+        let seen = |seat: &Seat, it: &Instance| match &it.container {
+            Some(id) if settle::needs_start(it) && self.sightings.is_open(id) => Seen::Unknown,
             Some(id) => self.sightings.seen(id),
             // One without an id is absent if a list lacks it that was asked for after the last try
             // to make it.
@@ -55,7 +57,7 @@ impl<R: Runtime> Worker<R> {
             }
         };
         let instances = record.instances.iter();
-        instances.map(|(seat, it)| (*seat, seen(seat, it.container.as_ref()))).collect()
+        instances.map(|(seat, it)| (*seat, seen(seat, it))).collect()
     }
 
     pub(super) fn world<'a>(

@@ -14,12 +14,14 @@ mod act;
 mod changes;
 mod clock;
 pub mod command;
+mod ends;
 mod engine;
 mod facts;
 mod found;
 mod guard;
 mod index;
 mod intake;
+mod itself;
 mod leads;
 mod lock;
 mod look;
@@ -75,6 +77,7 @@ use crate::runtime::{EngineEvent, EngineInfo, Runtime};
 use command::{Command, Overview};
 use engine::Finished;
 use index::Index;
+use itself::Itself;
 use mail::Mail;
 use measure::Rising;
 use news::News;
@@ -182,6 +185,7 @@ pub struct Worker<R: Runtime> {
     panics: BTreeMap<TaskName, u32>,
     engine: Engine,
     engine_info: Option<EngineInfo>,
+    itself: Itself,
     sightings: Sightings,
     /// The first list showed nothing and was asked for again.
     listed_empty: bool,
@@ -286,7 +290,8 @@ impl<R: Runtime> Worker<R> {
         let reads = self.goal != Goal::Down;
         let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
         let untold = self.desk.wake_at().unwrap_or(relist);
-        let first = relist.min(desired).min(self.turns.at).min(untold);
+        let asked = self.itself.due().unwrap_or(relist);
+        let first = relist.min(desired).min(self.turns.at).min(untold).min(asked);
         match self.goal {
             Goal::Settled { deadline } => first.min(began + deadline),
             Goal::Forever | Goal::Down => first,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::engine::{self, Besides, Finished, Whole};
+use super::engine::{self, Besides, Finished, Start, Whole};
+use super::sightings::Answer;
 use super::steps::Done;
 use super::{Afresh, Goal, Mail, Worker};
 use crate::domain::container::{Container, network_name};
@@ -15,7 +16,7 @@ use crate::domain::outcome::{Cause, Outcome};
 use crate::domain::settle::Report;
 use crate::domain::time::{Mono, jittered};
 use crate::domain::world::Seen;
-use crate::runtime::{EngineEvent, EngineInfo, Runtime, Unreachable};
+use crate::runtime::{EngineEvent, Runtime, Unreachable};
 
 /// How often everything is listed.
 pub(super) const LIST_EVERY: Duration = Duration::from_secs(30);
@@ -28,7 +29,11 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn on_event(&mut self, event: EngineEvent) {
         match event {
             EngineEvent::Container(id) => self.inspect(&id),
-            EngineEvent::Resource | EngineEvent::Relist => self.relist(Afresh::Everything),
+            EngineEvent::Resource => self.relist(Afresh::Everything),
+            EngineEvent::Relist => {
+                self.lose_start();
+                self.relist(Afresh::Everything);
+            }
         }
     }
 
@@ -42,7 +47,8 @@ impl<R: Runtime> Worker<R> {
         self.relisting.wanted = None;
         let afresh = afresh == Afresh::Everything;
         let besides = Besides {
-            info: afresh || self.engine_info.is_none(),
+            info: afresh || (self.engine_info.is_none() && !self.itself.is_asked()),
+            start: afresh,
             resources: afresh || !self.resources_known,
         };
         let worker = self.setting.maker.worker.clone();
@@ -59,7 +65,8 @@ impl<R: Runtime> Worker<R> {
             let places = Arc::clone(&self.inspect_places);
             self.jobs.spawn(async move {
                 let _place = places.acquire().await;
-                engine::inspect(runtime, id, asked).await
+                let answer = runtime.inspect(&id).await;
+                Finished::Inspected { id, asked, answer }
             });
         }
     }
@@ -75,12 +82,9 @@ impl<R: Runtime> Worker<R> {
                     self.post(&task, Mail::Pull(revision, outcome.clone()));
                 }
             }
-            Finished::Inspected { id, asked, answer, info } => {
-                self.on_inspected(&id, asked, answer);
-                if info.is_some_and(|info| self.meet(*info)) {
-                    self.relist(Afresh::Everything);
-                }
-            }
+            Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
+            Finished::Info(answer) => self.on_info(answer),
+            Finished::Start { asked, answer } => self.on_start(asked, answer),
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
             Finished::Resources { asked, answer } => self.on_resources(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),
@@ -173,11 +177,13 @@ impl<R: Runtime> Worker<R> {
         };
         let worker = &self.setting.maker.worker;
         let is_absent = seen == Seen::Absent;
-        let (task, again) = self.sightings.inspected(id, asked, seen, worker);
+        let answer = Answer { asked, came: self.clock.now().mono, seen };
+        let (task, again) = self.sightings.inspected(id, answer, worker);
         if again {
             self.inspect(id);
         }
         if let Some(task) = task {
+            self.judge_end(id, &task);
             self.on_news(task);
         }
         if is_absent && self.let_go.remove(id) {
@@ -187,7 +193,7 @@ impl<R: Runtime> Worker<R> {
 
     /// Something new is known of a task's containers. What they have is noted before any task is
     /// looked at again; who waits for what no record has is told by nobody else.
-    fn on_news(&mut self, task: TaskName) {
+    pub(super) fn on_news(&mut self, task: TaskName) {
         let mut waiting = self.index.around_loose(&task);
         let record = self.records.get(&task);
         self.index.update(&self.setting.maker.worker, &task, record, &self.sightings);
@@ -231,7 +237,8 @@ impl<R: Runtime> Worker<R> {
         self.relisting.wanted = None;
         let wait = Duration::from_secs(1 << doublings).min(LONGEST_WAIT);
         self.relisting.at = self.clock.now().mono + wait;
-        (self.engine_info, self.resources_known) = (None, false);
+        self.resources_known = false;
+        self.lose_itself();
         if self.engine.unavailable.as_ref() != Some(&error.0) {
             warn!(message = error.0, "the engine can't be asked; nothing is decided until it can");
             self.engine.unavailable = Some(error.0.clone());
@@ -247,9 +254,11 @@ impl<R: Runtime> Worker<R> {
             self.relist(Afresh::Everything);
             return;
         }
-        if let Some(info) = whole.info {
-            self.meet(info);
+        self.engine_info = whole.info.or(self.engine_info.take());
+        if let Some(Start(started_at)) = whole.start {
+            self.learn_start(started_at, asked);
         }
+        self.ask_unknown();
         if let Some(resources) = whole.resources {
             self.take_resources(resources, asked);
         }
@@ -271,6 +280,7 @@ impl<R: Runtime> Worker<R> {
             self.on_news(task);
         }
         self.look_at_doubtful();
+        self.look_at_seen_under();
         let back = self.engine.unavailable.take().is_some();
         if back {
             self.engine.reached_at = self.clock.now().mono;
@@ -298,21 +308,6 @@ impl<R: Runtime> Worker<R> {
                 self.queue.add(name.clone());
             }
         }
-    }
-
-    /// What the engine says of itself. Of one that was started anew, nothing that was said before
-    /// holds; whether it was.
-    fn meet(&mut self, info: EngineInfo) -> bool {
-        let before = self.engine.started_at;
-        let anew = before.is_some() && before != info.started_at;
-        self.engine.started_at = info.started_at;
-        self.engine_info = Some(info);
-        if anew {
-            for id in self.sightings.doubt(self.clock.now().mono) {
-                self.inspect(&id);
-            }
-        }
-        anew
     }
 
     /// Has every container that the records know looked at.

@@ -101,7 +101,7 @@ impl<R: Runtime> Worker<R> {
         self.rules.tombstone = Duration::ZERO;
         let asked = self.clock.now().mono;
         let worker = self.setting.maker.worker.clone();
-        let everything = engine::Besides { info: true, resources: true };
+        let everything = engine::Besides { info: true, start: true, resources: true };
         let whole = engine::relist(self.runtime.clone(), worker, everything, asked);
         match tokio::time::timeout(PATIENCE, whole).await {
             Ok(whole) => self.on_finished(whole),

@@ -17,16 +17,20 @@ use crate::domain::world::Seen;
 /// What the engine said last of all containers of a worker.
 #[derive(Debug, Default)]
 pub struct Sightings {
-    by_id: BTreeMap<ContainerId, Sighting>,
+    pub(super) by_id: BTreeMap<ContainerId, Sighting>,
     by_task: BTreeMap<TaskName, BTreeSet<ContainerId>>,
     /// When the last whole list that came back was asked for.
     pub listed_at: Option<Mono>,
+    /// When the engine was asked since when it runs, as far as it has answered.
+    pub(super) start_asked: Option<Mono>,
 }
 
 #[derive(Debug)]
-struct Sighting {
-    task: TaskName,
-    seen: Seen,
+pub(super) struct Sighting {
+    pub(super) task: TaskName,
+    pub(super) seen: Seen,
+    /// When that was told.
+    pub(super) came_at: Mono,
     /// What the engine said of it last: whatever it does by now, what it is made of stays.
     last: Option<Arc<Container>>,
     /// Answers asked for before this are void.
@@ -43,6 +47,17 @@ struct Sighting {
 
 /// The longest wait before a container is inspected again that could not be.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What the engine has said of one container.
+#[derive(Debug)]
+pub struct Answer {
+    /// When it was asked.
+    pub asked: Mono,
+    /// When it answered.
+    pub came: Mono,
+    /// What.
+    pub seen: Seen,
+}
 
 /// What a whole list makes necessary.
 #[derive(Debug, Default)]
@@ -133,15 +148,18 @@ impl Sightings {
     }
 
     /// The containers of a task that were found and not looked at yet, or only listed: whether one
-    /// ever started, and what became of it, a list does not say.
+    /// ever started, and what became of it, a list does not say. Nor is it known of one whose end is
+    /// open.
     pub fn unknown_of(&self, task: &TaskName) -> impl Iterator<Item = &ContainerId> {
         let ids = self.by_task.get(task).into_iter().flatten();
         ids.filter(|id| {
-            self.by_id.get(*id).is_some_and(|it| match &it.seen {
-                Seen::Unknown => true,
-                Seen::Present(container) => container.details.is_none(),
-                Seen::Absent => false,
-            })
+            let is_open = self.is_open(id);
+            is_open
+                || self.by_id.get(*id).is_some_and(|it| match &it.seen {
+                    Seen::Unknown => true,
+                    Seen::Present(container) => container.details.is_none(),
+                    Seen::Absent => false,
+                })
         })
     }
 
@@ -178,6 +196,7 @@ impl Sightings {
             task,
             last,
             seen,
+            came_at: Mono::default(),
             valid_from: Mono::default(),
             inspecting: false,
             again: false,
@@ -280,17 +299,17 @@ impl Sightings {
         }
     }
 
-    /// Takes the answer to an inspect that was asked for at `asked`. Tells the task it is about, if
-    /// something new is known, and whether to inspect once more.
+    /// Takes the answer to an inspect. Tells the task it is about, if something new is known, and
+    /// whether to inspect once more.
     pub fn inspected(
         &mut self,
         id: &ContainerId,
-        asked: Mono,
-        answer: Seen,
+        answer: Answer,
         worker: &WorkerName,
     ) -> (Option<TaskName>, bool) {
+        let Answer { asked, came, seen } = answer;
         let Some(sighting) = self.by_id.get_mut(id) else {
-            return (self.discovered(&answer, worker), false);
+            return (self.discovered(seen, came, worker), false);
         };
         sighting.inspecting = false;
         sighting.failures = 0;
@@ -303,18 +322,23 @@ impl Sightings {
         if stale {
             return (None, again);
         }
-        let news = sighting.seen != answer;
-        sighting.last = present(&answer).cloned().or(sighting.last.take());
-        sighting.seen = answer;
+        let news = sighting.seen != seen;
+        sighting.last = present(&seen).cloned().or(sighting.last.take());
+        if news {
+            (sighting.seen, sighting.came_at) = (seen, came);
+        }
         (news.then(|| sighting.task.clone()), again)
     }
 
     /// A container that was not known: ours, if its name says so too.
-    fn discovered(&mut self, answer: &Seen, worker: &WorkerName) -> Option<TaskName> {
-        let Seen::Present(container) = answer else { return None };
+    fn discovered(&mut self, seen: Seen, came: Mono, worker: &WorkerName) -> Option<TaskName> {
+        let Seen::Present(container) = &seen else { return None };
         let identity = ours(container, worker, false)?;
         let (id, last) = (container.id.clone(), Some(Arc::clone(container)));
-        self.insert(id, identity.task.clone(), answer.clone(), last);
+        self.insert(id.clone(), identity.task.clone(), seen, last);
+        if let Some(sighting) = self.by_id.get_mut(&id) {
+            sighting.came_at = came;
+        }
         Some(identity.task)
     }
 

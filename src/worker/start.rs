@@ -103,6 +103,7 @@ impl<R: Runtime> Worker<R> {
                 ..Engine::default()
             },
             engine_info: None,
+            itself: super::Itself::default(),
             sightings: super::Sightings::default(),
             listed_empty: false,
             networks: BTreeSet::new(),

@@ -38,6 +38,7 @@ impl<R: Runtime> Worker<R> {
         } else if now >= self.relisting.at {
             self.relisting.at = now + self.jittered(LIST_EVERY);
         }
+        self.ask_again(now);
         if now >= self.turns.at {
             self.turns.at = now + self.jittered(TURN_EVERY);
             if self.engine.unavailable.is_none() {

@@ -128,6 +128,12 @@ fn finish(
     end(instance, reason, details.error.clone(), now)
 }
 
+/// Whether it takes the engine's start to tell how an instance ended, once it has.
+#[must_use]
+pub fn needs_start(instance: &Instance) -> bool {
+    instance.is_live() && instance.stopping.is_none()
+}
+
 /// Whether an end that is first seen now came with an end of the engine.
 fn is_disrupted(instance: &Instance, engine: &Engine) -> bool {
     let (Some(engine_start), Some(started)) = (engine.started_at, instance.started_at) else {

@@ -39,6 +39,7 @@ use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
+use crate::domain::time::Timestamp;
 use crate::domain::usage::Usage;
 use crate::metrics::EngineMetrics;
 
@@ -105,6 +106,10 @@ impl Docker {
 impl Runtime for Docker {
     async fn info(&self) -> Result<EngineInfo, Unreachable> {
         observe::info(&self.address).await
+    }
+
+    async fn started_at(&self) -> Result<Option<Timestamp>, Unreachable> {
+        observe::started_at(&self.address).await
     }
 
     async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {

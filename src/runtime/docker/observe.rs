@@ -20,24 +20,25 @@ use crate::runtime::{EngineInfo, Resource, Unreachable};
 
 /// What the engine says of itself.
 pub(super) async fn info(address: &Address) -> Result<EngineInfo, Unreachable> {
-    // The engine makes this network anew at every start, and says nowhere else when that was.
-    let (info, version, bridge) = tokio::join!(
-        get(address, "/info"),
-        get(address, "/version"),
-        get(address, "/networks/bridge")
-    );
+    let (info, version) = tokio::join!(get(address, "/info"), get(address, "/version"));
     let missing =
         |path: &str| Unreachable(format!("GET {path}: the engine knows of no such thing"));
     let info = info?.ok_or_else(|| missing("/info"))?;
     let version = version?.ok_or_else(|| missing("/version"))?;
-    let bridge = bridge?;
     Ok(EngineInfo {
         id: text(&info["ID"]),
         version: text(&version["Version"]),
         api_version: text(&version["ApiVersion"]),
-        started_at: bridge.as_ref().and_then(|bridge| time(&bridge["Created"])),
         data_root: info["DockerRootDir"].as_str().map(str::to_owned),
     })
+}
+
+/// When the engine started; `None`: it has no such network.
+pub(super) async fn started_at(address: &Address) -> Result<Option<Timestamp>, Unreachable> {
+    // The engine makes this network anew at every start, and says nowhere else when that was. It
+    // does not where it left containers running: for those it is as if it had never ended.
+    let bridge = get(address, "/networks/bridge").await?;
+    Ok(bridge.as_ref().and_then(|bridge| time(&bridge["Created"])))
 }
 
 /// All containers with the worker's label.

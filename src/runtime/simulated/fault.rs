@@ -10,6 +10,7 @@ use crate::domain::outcome::Rejection;
 #[expect(missing_docs, reason = "each is the method of `Runtime` of that name")]
 pub enum Operation {
     Info,
+    StartedAt,
     List,
     Inspect,
     Usage,
@@ -38,6 +39,7 @@ impl Operation {
         !matches!(
             self,
             Self::Info
+                | Self::StartedAt
                 | Self::List
                 | Self::Inspect
                 | Self::Usage
@@ -52,6 +54,7 @@ impl Operation {
     pub(super) fn deadline(self) -> Duration {
         Duration::from_secs(match self {
             Self::Info
+            | Self::StartedAt
             | Self::List
             | Self::Inspect
             | Self::Usage

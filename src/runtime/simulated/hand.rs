@@ -272,6 +272,16 @@ impl Simulated {
         });
     }
 
+    /// The engine stops and starts again, and leaves all containers running (`live-restore`).
+    pub fn restart_engine_alone(&self) {
+        self.change(|world, now| {
+            world.go_down();
+            world.engine_started = world.wall(now);
+            world.down = false;
+            world.tell_where(|_| true, &EngineEvent::Relist);
+        });
+    }
+
     /// It is another engine from now on, by its id.
     pub fn replace_engine(&self, id: &str) {
         self.change(|world, _| id.clone_into(&mut world.engine_id));

@@ -34,6 +34,7 @@ use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
+use crate::domain::time::Timestamp;
 use crate::domain::usage::Usage;
 
 /// An engine in memory. Its clones are the same engine.
@@ -218,9 +219,13 @@ impl Runtime for Simulated {
             id: world.engine_id.clone(),
             version: "simulated".to_owned(),
             api_version: "1.41".to_owned(),
-            started_at: Some(world.engine_started),
             data_root: None,
         }))
+    }
+
+    async fn started_at(&self) -> Result<Option<Timestamp>, Unreachable> {
+        self.admit(Operation::StartedAt).await?;
+        Ok(self.look(|world, _| Some(world.engine_started)))
     }
 
     async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {

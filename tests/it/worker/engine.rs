@@ -367,3 +367,73 @@ async fn a_pull_that_takes_long_must_be_waited_for_whatever_may_run_beside_what(
         assert_eq!(host.live_names(), ["web.0.2"]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_does_not_say_which_it_is_must_keep_no_end_waiting() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.engine.set_latency(Operation::Info, secs(3600));
+    for attempt in 2..5 {
+        host.engine.kill(&host.only("web"));
+        let name = format!("web.0.{attempt}");
+        host.until("it runs again", secs(60), async |host| host.live_names() == [&*name]).await;
+        sleep(secs(1)).await;
+        assert!(host.has_event("web", "Failed", "137").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_nobody_can_tell_of_yet_must_hold_up_no_other_and_be_asked_about_once() {
+    const COUNT: usize = 20;
+    let files = (0..COUNT).map(|at| (format!("t{at}.yaml"), task(&format!("t{at}"), "")));
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.write_all(files);
+    host.settle().await;
+    host.engine.set_latency(Operation::StartedAt, secs(3600));
+    let asked = host.calls(Operation::StartedAt);
+    for (name, id) in host.live() {
+        if name != "web.0.1" {
+            host.engine.exit(&id, 0);
+        }
+    }
+    sleep(millis(500)).await;
+    // What was told to stop has stopped, whoever says what.
+    host.write("web.yaml", &task("web", "  image: app:2"));
+    let is_done = async |host: &Host| host.live_names() == ["web.0.2"];
+    host.until("it is replaced", secs(6), is_done).await;
+    sleep(millis(500)).await;
+    let ends = host.status("web").await;
+    assert!(ends.instances.iter().any(|it| it.reason.as_deref() == Some("Stopped")), "{ends:#?}");
+    sleep(secs(300)).await;
+    assert_eq!(host.live_names(), ["web.0.2"], "what is not known is left alone");
+    let asked = host.calls(Operation::StartedAt) - asked;
+    assert!(asked <= 15, "{asked} questions in five minutes");
+    host.engine.set_latency(Operation::StartedAt, secs(0));
+    host.until("all run again", secs(60), async |host| host.live().len() == COUNT + 1).await;
+    for at in 0..COUNT {
+        assert!(host.has_event(&format!("t{at}"), "Completed", "exit code 0").await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_by_itself_must_be_told_as_one_though_the_engine_was_slow_to_say_that_it_is_new() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    host.engine.task("default/once", Behaviour::ends(secs(300), 0));
+    host.write("once.yaml", &task("once", "  restartPolicy: Never"));
+    host.until("both run", secs(10), async |host| host.live().len() == 2).await;
+    sleep(secs(60)).await;
+    for operation in [Operation::Info, Operation::StartedAt] {
+        host.engine.set_latency(operation, secs(3600));
+    }
+    host.engine.restart_engine_alone();
+    sleep(secs(120)).await;
+    host.engine.exit(&host.only("web"), 3);
+    sleep(secs(180)).await;
+    assert_eq!(host.live_names(), Vec::<String>::new());
+    for operation in [Operation::Info, Operation::StartedAt] {
+        host.engine.set_latency(operation, secs(0));
+    }
+    host.settle().await;
+    assert_eq!(host.live_names(), ["web.0.2"]);
+    assert!(host.has_event("web", "Failed", "exit code 3").await, "{:?}", host.events("web").await);
+    assert_eq!(host.status("once").await.phase, Phase::Completed);
+}
