@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::listen::Watching;
 use super::measure::InstanceUsage;
-use super::{ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
+use super::{ApproveEngine, ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Record, Revision};
@@ -142,6 +142,14 @@ impl Client {
     /// If nothing was.
     pub async fn approve_source(&self, wanted: &ApproveSource) -> Result<(), ClientError> {
         self.post(super::APPROVE_SOURCE, wanted).await
+    }
+
+    /// Keeps the host of that engine from now on.
+    ///
+    /// # Errors
+    /// If it is another one, or known.
+    pub async fn approve_engine(&self, wanted: &ApproveEngine) -> Result<(), ClientError> {
+        self.post(super::APPROVE_ENGINE, wanted).await
     }
 
     /// Has everything but volumes removed, and the daemon end.

@@ -48,6 +48,8 @@ pub const WATCH: &str = "/v1/watch";
 pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 /// To take what was made from another source as ours.
 pub const APPROVE_SOURCE: &str = "/v1/approve/source";
+/// To keep the host of another engine than before.
+pub const APPROVE_ENGINE: &str = "/v1/approve/engine";
 /// To remove everything but volumes, and end.
 pub const DOWN: &str = "/v1/down";
 /// What instances use.
@@ -111,6 +113,14 @@ pub struct ApprovePrune {
 pub struct ApproveSource {
     /// That directory, as the labels have it.
     pub source: String,
+}
+
+/// Keep the host of that engine, though it is another one than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveEngine {
+    /// The engine, as the worker tells it.
+    pub engine: String,
 }
 
 /// An event and its number: later ones have higher numbers.

@@ -20,7 +20,10 @@ use super::health;
 use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
 use super::watching::{self, Places};
-use super::{ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody, alike};
+use super::{
+    ApproveEngine, ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody,
+    alike,
+};
 use crate::db::{Db, DbError, EventQuery};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
@@ -192,6 +195,11 @@ pub(super) fn routes() -> Vec<Route> {
             ("approveSource", "Take what was made from another source directory as ours"),
             approve_source,
         ),
+        Route::post(
+            super::APPROVE_ENGINE,
+            ("approveEngine", "Keep the host of that engine, though it is another one than before"),
+            approve_engine,
+        ),
         Route::post(super::DOWN, ("down", "Remove everything but volumes, and end"), down),
         Route::get(super::USAGE, ("usage", "What the instances that run use"), measure::usage),
         Route::get(super::METRICS, ("metrics", "All metrics, for Prometheus"), measure::metrics),
@@ -305,6 +313,15 @@ async fn approve_source(
     Json(wanted): Json<ApproveSource>,
 ) -> Result<Done, Refused> {
     let asked = |reply| Command::ApproveSource(wanted.source, reply);
+    sources.ask(asked).await?.map_err(conflict)?;
+    Ok(Done)
+}
+
+async fn approve_engine(
+    sources: Sources,
+    Json(wanted): Json<ApproveEngine>,
+) -> Result<Done, Refused> {
+    let asked = |reply| Command::ApproveEngine(wanted.engine, reply);
     sources.ask(asked).await?.map_err(conflict)?;
     Ok(Done)
 }

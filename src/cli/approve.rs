@@ -4,7 +4,7 @@ use super::args::{Approval, Approve, Common};
 use super::pick::short;
 use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
-use crate::api::{ApprovePrune, ApproveSource};
+use crate::api::{ApproveEngine, ApprovePrune, ApproveSource};
 
 /// Allows what the daemon held back.
 pub async fn approve(common: &Common, args: &Approve) -> anyhow::Result<Exit> {
@@ -12,6 +12,7 @@ pub async fn approve(common: &Common, args: &Approve) -> anyhow::Result<Exit> {
     match args.what {
         Approval::Prune { yes } => prune(&client, yes).await,
         Approval::Source { yes } => source(&client, yes).await,
+        Approval::Engine { yes } => engine(&client, yes).await,
     }
 }
 
@@ -63,5 +64,27 @@ async fn source(client: &Client, yes: bool) -> anyhow::Result<Exit> {
     }
     client.approve_source(&ApproveSource { source }).await?;
     out::say("they are taken over");
+    Ok(Exit::Ok)
+}
+
+async fn engine(client: &Client, yes: bool) -> anyhow::Result<Exit> {
+    let worker = client.worker().await?;
+    let Some(change) = worker.engine_changed else {
+        out::say("the engine is the one that is known: there is nothing to approve");
+        return Ok(Exit::Ok);
+    };
+    out::say(&format!(
+        "The engine is another one: {}.\nContainers of worker {} are on it that this daemon did not \
+         make. What of them {} does not ask for is stopped and removed then.",
+        escape::line(&change.to_string()),
+        escape::line(&worker.worker),
+        escape::line(&worker.source),
+    ));
+    if !yes && !out::ask("Keep it from now on?")? {
+        out::say("nothing was changed");
+        return Ok(Exit::Failed);
+    }
+    client.approve_engine(&ApproveEngine { engine: change.now }).await?;
+    out::say("it is kept from now on");
     Ok(Exit::Ok)
 }

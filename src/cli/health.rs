@@ -1,11 +1,13 @@
 //! How a task is, in a word and in a sentence.
 
+use crate::domain::engine::EngineChange;
 use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
-const BLOCKED: [&str; 10] = [
+const BLOCKED: [&str; 11] = [
     "SourceUnavailable",
+    "EngineChanged",
     "PruneHeld",
     "SourceChanged",
     "PolicyDenied",
@@ -24,7 +26,18 @@ const FAILING: [&str; 6] =
 /// Whether a reason is one of the worker as a whole, so that it is told once and not of each task.
 #[must_use]
 pub fn is_general(reason: &str) -> bool {
-    ["SourceUnavailable", "EngineUnavailable", "SourceChanged", "PruneHeld"].contains(&reason)
+    let general =
+        ["SourceUnavailable", "EngineUnavailable", "EngineChanged", "SourceChanged", "PruneHeld"];
+    general.contains(&reason)
+}
+
+/// What is told of an engine that is another one than before.
+#[must_use]
+pub fn engine(change: &EngineChange, worker: &str) -> String {
+    format!(
+        "the engine is another one, {change}, and containers of worker {worker} are on it that \
+         this one did not make"
+    )
 }
 
 /// Why removals are held, without what to do about that: who shows it says so for the worker that

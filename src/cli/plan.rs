@@ -66,13 +66,25 @@ fn text(common: &Common, preview: &Preview) -> String {
     if !preview.problems.is_empty() {
         text.push('\n');
     }
+    let engine_unavailable =
+        if preview.engine_changed.is_none() { &preview.engine_unavailable } else { &None };
     for (what, why) in [
         ("the source can't be read, so nothing would be done", &preview.source_unavailable),
-        ("the engine can't be asked, so nothing would be done", &preview.engine_unavailable),
+        ("the engine can't be asked, so nothing would be done", engine_unavailable),
     ] {
         if let Some(why) = why {
             line(&mut text, &format!("{what}: {why}"));
         }
+    }
+    if let Some(change) = &preview.engine_changed {
+        line(
+            &mut text,
+            &format!(
+                "nothing would be done: {}; to let a daemon keep it from now on: {}",
+                health::engine(change, common.worker.as_str()),
+                common.again("approve engine")
+            ),
+        );
     }
     if let Some(source) = &preview.source_changed {
         line(
@@ -93,7 +105,8 @@ fn text(common: &Common, preview: &Preview) -> String {
         line(&mut text, &format!("  to let a running daemon remove them: {approve}"));
     }
     // What holds everything is told once, and not of each task.
-    let each = if preview.source_changed.is_none() { &*preview.tasks } else { &[] };
+    let is_held = preview.source_changed.is_some() || preview.engine_changed.is_some();
+    let each = if is_held { &[] } else { &*preview.tasks };
     for task in each {
         of_task(&mut text, task);
     }

@@ -76,6 +76,7 @@ fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp) -> 
         fact("others", &format!("not evenkeel's, left alone: {}", names.join(", ")));
     }
     let engine = match (&worker.engine, &worker.engine_unavailable) {
+        (_, Some(_)) if worker.engine_changed.is_some() => "another one than before".to_owned(),
         (_, Some(_)) => "can't be asked".to_owned(),
         (None, None) => "not asked yet".to_owned(),
         (Some(engine), None) => {
@@ -108,7 +109,13 @@ fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<Str
         let why = escape::line(why);
         found.push(format!("changes of files are found late: {why}"));
     }
-    if let Some(why) = &worker.engine_unavailable {
+    if let Some(change) = &worker.engine_changed {
+        found.push(format!(
+            "{}: nothing is started or removed; to keep it from now on: {}",
+            escape::line(&health::engine(change, &worker.worker)),
+            common.again("approve engine")
+        ));
+    } else if let Some(why) = &worker.engine_unavailable {
         found.push(format!("the engine can't be asked: {}", escape::line(why)));
     }
     if let Some(source) = &worker.source_changed {

@@ -9,6 +9,7 @@ pub mod decide;
 pub mod desired;
 pub mod diagnostic;
 pub mod enact;
+pub mod engine;
 pub mod event;
 pub mod exclusive;
 pub mod fingerprint;

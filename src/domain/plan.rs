@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::engine::EngineChange;
 use super::exclusive::{FixedPort, Written};
 use super::instance::{ContainerId, EndReason, Seat};
 use super::loose::{Fate, Holding};
@@ -234,6 +235,8 @@ pub struct FieldChange {
 pub enum Waiting {
     /// The engine can't be asked.
     Engine(String),
+    /// It is another engine than before.
+    EngineChanged(EngineChange),
     /// Containers of this worker's name were made from another source directory.
     SourceChanged(String),
     /// The source was not read yet, and the task is to go unless its manifest is back.
@@ -351,6 +354,7 @@ impl Plan {
             matches!(
                 waiting,
                 Waiting::Engine(_)
+                    | Waiting::EngineChanged(_)
                     | Waiting::SourceChanged(_)
                     | Waiting::Source
                     | Waiting::Discovery

@@ -17,6 +17,7 @@ impl Waiting {
             | Self::Doubt(_, at)
             | Self::Proof(_, at) => Some(*at),
             Self::Engine(_)
+            | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
             | Self::Denied(_)
@@ -46,6 +47,7 @@ impl Waiting {
             | Self::Stopping(seat)
             | Self::Unsupported(seat, _) => Some(*seat),
             Self::Engine(_)
+            | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
             | Self::Denied(_)

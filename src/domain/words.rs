@@ -195,6 +195,7 @@ impl Waiting {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Engine(_) => "EngineUnavailable",
+            Self::EngineChanged(_) => "EngineChanged",
             Self::SourceChanged(_) => "SourceChanged",
             Self::Denied(_) | Self::Retry { cause: Some(Cause::PolicyDenied), .. } => {
                 "PolicyDenied"
@@ -231,6 +232,7 @@ impl Waiting {
                 Some(Happening::VolumeInUse)
             }
             Self::Engine(_)
+            | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
             | Self::HostPath(_)
@@ -254,6 +256,12 @@ impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Engine(message) => write!(f, "the engine can't be asked: {message}"),
+            Self::EngineChanged(change) => {
+                write!(
+                    f,
+                    "a person's word (evenkeel approve engine): the engine is another one, {change}"
+                )
+            }
             Self::SourceChanged(source) => {
                 write!(
                     f,

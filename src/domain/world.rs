@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::desired::Presence;
+use super::engine::EngineChange;
 use super::exclusive::{FixedPort, Written};
 use super::instance::Seat;
 use super::judge::Judge;
@@ -69,6 +70,11 @@ pub struct Engine {
     pub started_at: Option<Timestamp>,
     /// Since when it can be asked without a break: deadlines don't run while it can't.
     pub reached_at: Mono,
+    /// It is another one than the records are about, and it is not known whose containers are on it.
+    pub changed: Option<EngineChange>,
+    /// Since when it is another one than before, as far as this process knows: what was made before
+    /// that is not on it.
+    pub another_since: Option<Timestamp>,
     /// The other source directory that containers of this worker's name were made from, if that
     /// was not approved.
     pub source_changed: Option<String>,

@@ -15,6 +15,7 @@ use super::{Goal, Worker};
 use crate::db::Change;
 use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::engine::EngineChange;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Head, Record};
 use crate::domain::status::TaskStatus;
@@ -43,6 +44,8 @@ pub enum Command {
     ApproveSource(String, oneshot::Sender<Result<(), String>>),
     /// Have manifests put into the source, or removed from it.
     Receive(Request, Reply),
+    /// Keep the host of this engine, by its id, from now on.
+    ApproveEngine(String, oneshot::Sender<Result<(), String>>),
     /// Stop and remove everything of this worker but volumes, and end.
     Down(oneshot::Sender<()>),
 }
@@ -78,6 +81,10 @@ pub struct Overview {
     /// Why it can't be asked, if it can't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_unavailable: Option<String>,
+    /// It is another engine than before, with containers of this worker's name on it that this one
+    /// did not make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_changed: Option<EngineChange>,
     /// The other source directory that containers of this worker's name were made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<String>,
@@ -142,6 +149,9 @@ impl<R: Runtime> Worker<R> {
                 drop(reply.send(self.approve_source(source).await));
             }
             Command::Receive(request, reply) => self.receive(request, reply),
+            Command::ApproveEngine(engine, reply) => {
+                drop(reply.send(self.approve_engine(engine).await));
+            }
             Command::Down(reply) => {
                 self.goal = Goal::Down;
                 self.take_down();
@@ -214,6 +224,7 @@ impl<R: Runtime> Worker<R> {
                 started_at: self.engine.started_at,
             }),
             engine_unavailable: self.engine.unavailable.clone(),
+            engine_changed: self.engine.changed.clone(),
             source_changed: self.engine.source_changed.clone(),
             approved_sources: self.approved_sources.clone(),
             prune_held: self.held(),

@@ -43,7 +43,12 @@ pub(super) enum Finished {
         answer: Result<Option<Container>, Unreachable>,
     },
     /// Which the engine is.
-    Info(Result<EngineInfo, Unreachable>),
+    Info {
+        /// When it was asked.
+        asked: Mono,
+        /// The answer; `Err`: none.
+        answer: Result<EngineInfo, Unreachable>,
+    },
     /// Since when the engine runs.
     Start {
         /// When it was asked.

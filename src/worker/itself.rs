@@ -21,6 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Itself {
     info: Question,
     start: Question,
+    /// When it was asked which it is, of what it has answered.
+    info_asked: Option<Mono>,
     /// When it started, as it said last, however long ago.
     started_at: Option<Timestamp>,
     /// Since when it may have been another one without a word.
@@ -68,6 +70,11 @@ impl Itself {
         self.info.due().into_iter().chain(self.start.due()).min()
     }
 
+    /// Whether it has said which it is, and was asked at `asked` or later.
+    pub fn said_since(&self, asked: Mono) -> bool {
+        self.info_asked.is_some_and(|at| at >= asked.max(self.gap_at))
+    }
+
     /// Whether it is being asked which it is.
     pub fn is_asked(&self) -> bool {
         self.info.under_way
@@ -77,9 +84,10 @@ impl Itself {
 impl<R: Runtime> Worker<R> {
     /// Asks which the engine is.
     pub(super) fn ask_info(&mut self) {
-        if self.itself.info.begin(self.clock.now().mono) {
+        let asked = self.clock.now().mono;
+        if self.itself.info.begin(asked) {
             let runtime = Arc::clone(&self.runtime);
-            self.jobs.spawn(async move { Finished::Info(runtime.info().await) });
+            self.jobs.spawn(async move { Finished::Info { asked, answer: runtime.info().await } });
         }
     }
 
@@ -114,12 +122,27 @@ impl<R: Runtime> Worker<R> {
         }
     }
 
-    pub(super) fn on_info(&mut self, answer: Result<EngineInfo, Unreachable>) {
+    pub(super) fn on_info(&mut self, asked: Mono, answer: Result<EngineInfo, Unreachable>) {
         let answer =
             answer.inspect_err(|error| warn!(%error, "the engine does not say which it is"));
         self.itself.info.end(answer.is_ok(), self.clock.now().mono);
         self.forget_questions();
-        self.engine_info = answer.ok().or(self.engine_info.take());
+        if let Ok(info) = answer {
+            self.learn_info(info, asked);
+        }
+        if self.meeting.is_in_doubt() {
+            self.relist(Afresh::Containers);
+        }
+    }
+
+    /// Which the engine is.
+    pub(super) fn learn_info(&mut self, info: EngineInfo, asked: Mono) {
+        if asked < self.itself.gap_at {
+            self.ask_info();
+            return;
+        }
+        self.itself.info_asked = Some(asked);
+        self.engine_info = Some(info);
     }
 
     pub(super) fn on_start(&mut self, asked: Mono, answer: Result<Option<Timestamp>, Unreachable>) {

@@ -102,7 +102,7 @@ impl<R: Runtime> Worker<R> {
 
     /// Writes changes down. Where there are none, it is tried all the same while it is not known
     /// that it can be done.
-    async fn write_down(&mut self, mut changes: Vec<Change>) -> Result<(), DbError> {
+    pub(super) async fn write_down(&mut self, mut changes: Vec<Change>) -> Result<(), DbError> {
         if changes.is_empty() {
             if self.db_trouble.is_none() {
                 return Ok(());

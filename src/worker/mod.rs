@@ -27,6 +27,7 @@ mod lock;
 mod look;
 mod mail;
 mod measure;
+mod meeting;
 mod networks;
 pub mod news;
 mod observe;
@@ -80,6 +81,7 @@ use index::Index;
 use itself::Itself;
 use mail::Mail;
 use measure::Rising;
+use meeting::Meeting;
 use news::News;
 use pulls::Pulls;
 use sightings::Sightings;
@@ -186,6 +188,7 @@ pub struct Worker<R: Runtime> {
     engine: Engine,
     engine_info: Option<EngineInfo>,
     itself: Itself,
+    meeting: Meeting,
     sightings: Sightings,
     /// The first list showed nothing and was asked for again.
     listed_empty: bool,
@@ -259,7 +262,10 @@ impl<R: Runtime> Worker<R> {
                 Some(event) = events.next() => self.on_event(event),
                 Some(finished) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     match finished {
-                        Ok(finished) => self.on_finished(finished),
+                        Ok(finished) => {
+                            self.on_finished(finished);
+                            self.write_down_engine().await;
+                        }
                         Err(error) if error.is_cancelled() => {}
                         Err(error) => {
                             error!(%error, "a call to the engine ended unasked: a bug of evenkeel");
@@ -337,17 +343,19 @@ impl<R: Runtime> Worker<R> {
     /// Whether nothing is left to do but to wait for people, or for ever.
     fn is_settled(&self) -> bool {
         self.is_quiet(0)
-            && self.sightings.listed_at.is_some()
+            && (self.sightings.listed_at.is_some() || self.engine.changed.is_some())
             && self.snapshot_came
             && self.unwritten.is_empty()
             && self.desired.wake_at().is_none()
             && (self.engine.source_changed.is_some()
+                || self.engine.changed.is_some()
                 || self.statuses.values().all(|it| it.is_settled()))
     }
 
     /// Whether what is settled is what the files ask for, all of it.
     fn is_as_asked(&self) -> bool {
         self.desired.unavailable.is_none()
+            && self.engine.changed.is_none()
             && self.desired.prune_held.is_none()
             && self.problems().is_empty()
             && self.statuses.values().all(|it| it.is_as_asked())

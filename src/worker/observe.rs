@@ -60,7 +60,7 @@ impl<R: Runtime> Worker<R> {
     /// Asks for one container.
     pub(super) fn inspect(&mut self, id: &ContainerId) {
         let asked = self.clock.now().mono;
-        if self.sightings.begin_inspect(id, asked) {
+        if !self.meeting.is_in_doubt() && self.sightings.begin_inspect(id, asked) {
             let (runtime, id) = (Arc::clone(&self.runtime), id.clone());
             let places = Arc::clone(&self.inspect_places);
             self.jobs.spawn(async move {
@@ -83,7 +83,7 @@ impl<R: Runtime> Worker<R> {
                 }
             }
             Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
-            Finished::Info(answer) => self.on_info(answer),
+            Finished::Info { asked, answer } => self.on_info(asked, answer),
             Finished::Start { asked, answer } => self.on_start(asked, answer),
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
             Finished::Resources { asked, answer } => self.on_resources(asked, answer),
@@ -166,7 +166,8 @@ impl<R: Runtime> Worker<R> {
         asked: Mono,
         answer: Result<Option<Container>, Unreachable>,
     ) {
-        let seen = match answer {
+        let of_another = Err(Unreachable("it may be another engine's".to_owned()));
+        let seen = match if self.meeting.is_in_doubt() { of_another } else { answer } {
             Ok(Some(container)) => Seen::Present(Arc::new(container)),
             Ok(None) => Seen::Absent,
             Err(error) => {
@@ -232,21 +233,32 @@ impl<R: Runtime> Worker<R> {
     }
 
     fn lose_engine(&mut self, error: &Unreachable) {
+        self.lose_itself();
+        self.hold_off(error.0.clone());
+    }
+
+    /// Decides nothing until a list is taken in.
+    pub(super) fn hold_off(&mut self, why: String) {
         let doublings = self.relisting.failures.min(5);
         self.relisting.failures += 1;
         self.relisting.wanted = None;
         let wait = Duration::from_secs(1 << doublings).min(LONGEST_WAIT);
         self.relisting.at = self.clock.now().mono + wait;
         self.resources_known = false;
-        self.lose_itself();
-        if self.engine.unavailable.as_ref() != Some(&error.0) {
-            warn!(message = error.0, "the engine can't be asked; nothing is decided until it can");
-            self.engine.unavailable = Some(error.0.clone());
+        if self.engine.unavailable.as_ref() != Some(&why) {
+            warn!(message = why, "the engine can't be asked; nothing is decided until it can");
+            self.engine.unavailable = Some(why);
             self.look_at_all();
         }
     }
 
     fn take_whole(&mut self, whole: Whole, asked: Mono) {
+        if let Some(info) = whole.info {
+            self.learn_info(info, asked);
+        }
+        if !self.may_take(&whole.containers, asked) {
+            return;
+        }
         self.relisting.failures = 0;
         if whole.containers.is_empty() && self.sightings.listed_at.is_none() && !self.listed_empty {
             // All is made anew where nothing is there: that is asked for twice.
@@ -254,7 +266,6 @@ impl<R: Runtime> Worker<R> {
             self.relist(Afresh::Everything);
             return;
         }
-        self.engine_info = whole.info.or(self.engine_info.take());
         if let Some(Start(started_at)) = whole.start {
             self.learn_start(started_at, asked);
         }

@@ -9,6 +9,7 @@ use super::engine;
 use super::{Afresh, Worker};
 use crate::domain::desired::Validity;
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::engine::EngineChange;
 use crate::domain::exclusive::{self, Made};
 use crate::domain::instance::{Seat, State};
 use crate::domain::name::TaskName;
@@ -33,6 +34,10 @@ pub struct Preview {
     /// Why the engine can't be asked, if it can't: nothing would be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_unavailable: Option<String>,
+    /// It is another engine than before, with containers of this worker's name on it that this one
+    /// did not make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_changed: Option<EngineChange>,
     /// The other source directory that containers of this worker's name were made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<String>,
@@ -129,6 +134,7 @@ impl<R: Runtime> Worker<R> {
         let preview = Preview {
             source_unavailable: self.desired.unavailable.clone(),
             engine_unavailable: self.engine.unavailable.clone(),
+            engine_changed: self.engine.changed.clone(),
             source_changed: self.engine.source_changed.clone(),
             prune_held: self.held(),
             problems: self.problems(),

@@ -171,6 +171,12 @@ impl Sightings {
         tasks.map(|(task, _)| &task.namespace).collect()
     }
 
+    /// Whether a list that was asked for at `asked` has to show a container.
+    #[must_use]
+    pub fn expects(&self, id: &ContainerId, asked: Mono) -> bool {
+        self.by_id.get(id).is_none_or(|it| it.valid_from <= asked && it.seen != Seen::Absent)
+    }
+
     /// Whether the engine is said to have a container.
     #[must_use]
     pub fn knows(&self, id: &ContainerId) -> bool {

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
+use super::meeting::ENGINE;
 use super::news::News;
 use super::usages::Usages;
 use super::{Clock, Goal, Relisting, Setting, Worker};
@@ -73,6 +74,7 @@ impl<R: Runtime> Worker<R> {
         report(&opened);
         let approved_sources = set_of(&opened, APPROVED_SOURCES);
         let let_go = set_of(&opened, LET_GO);
+        let engine = opened.stored.meta.get(ENGINE).cloned();
         let records = by_name(opened.stored.records, clock);
         let desired = Desired::restored(records.values().map(|it| &it.head));
         let seed = clock.now().wall.millis().unsigned_abs();
@@ -104,6 +106,7 @@ impl<R: Runtime> Worker<R> {
             },
             engine_info: None,
             itself: super::Itself::default(),
+            meeting: super::Meeting::of(engine),
             sightings: super::Sightings::default(),
             listed_empty: false,
             networks: BTreeSet::new(),
@@ -164,7 +167,7 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn meta(&self) -> Vec<Change> {
         let sources = serde_json::to_string(&self.approved_sources).ok();
         let sources = Change::SetMeta { key: APPROVED_SOURCES.to_owned(), value: sources };
-        vec![sources, self.let_go_written()]
+        vec![sources, self.let_go_written(), self.engine_written()]
     }
 
     /// The containers that were let go, as they are written down.

@@ -22,6 +22,8 @@ struct Engine {
     holder: Child,
     process: Option<Child>,
     directory: TempDir,
+    /// Its data directory, beneath that.
+    data: &'static str,
 }
 
 impl Engine {
@@ -57,19 +59,24 @@ impl Engine {
             std::thread::sleep(Duration::from_millis(20));
         }
         fs::write(directory.path().join("daemon.json"), settings).unwrap();
-        let mut engine = Self { holder, process: None, directory };
+        let mut engine = Self { holder, process: None, directory, data: "data" };
         if let Err(why) = engine.begin() {
             assert!(std::env::var_os("CI").is_none(), "no engine of one's own: {why}");
             skip(&format!("no engine of one's own: {why}"));
             return None;
         }
+        engine.load();
+        Some(engine)
+    }
+
+    /// Puts the test image into it.
+    fn load(&self) {
         let mut save =
             Command::new("docker").args(["save", IMAGE]).stdout(Stdio::piped()).spawn().unwrap();
         let mut load = Command::new("docker");
-        load.args(["-H", &engine.address(), "load"]);
+        load.args(["-H", &self.address(), "load"]);
         let loaded = load.stdin(save.stdout.take().unwrap()).output().unwrap();
         assert!(save.wait().unwrap().success() && loaded.status.success(), "{loaded:?}");
-        Some(engine)
     }
 
     fn socket(&self) -> PathBuf {
@@ -111,7 +118,7 @@ impl Engine {
             .args(["--storage-driver", "vfs", "--config-file"])
             .arg(at("daemon.json"))
             .arg("--data-root")
-            .arg(at("data"))
+            .arg(at(self.data))
             .arg("--exec-root")
             .arg(at("exec"))
             .arg("--pidfile")
@@ -381,4 +388,34 @@ fn what_an_engine_leaves_running_when_it_ends_is_left_running() {
     let once = house.wait_phase("once", "Failed");
     assert_eq!(reason(&once, 1), "Error", "{once}");
     house.assert_same(&[&again]);
+}
+
+#[test]
+fn an_engine_with_nothing_of_before_is_told_of_and_what_runs_once_is_not_run_again() {
+    let Some(mut engine) = Engine::start() else { return };
+    let mut house = engine.house();
+    house.start();
+    house.save("web.yaml", &service("web", "1", ""));
+    house.save("once.yaml", &service("once", "1", "restartPolicy: Never"));
+    house.wait_up("web");
+    house.wait("the job runs", || (house.live("once").len() == 1).then_some(()));
+    engine.end("TERM");
+    wait_engine_away(&house, "web");
+    engine.data = "other";
+    engine.begin().unwrap();
+    engine.load();
+    let web = house.wait_up("web");
+    assert_eq!(web.label("evenkeel.attempt"), "2");
+    assert_eq!(reason(&house.status("web").unwrap(), 1), "Lost");
+    house.wait_phase("once", "Failed");
+    assert_eq!(house.of("once").len(), 0);
+    let told = || {
+        let events = house.ask("/v1/events?limit=1000");
+        let events = events.as_array().unwrap().clone();
+        events.into_iter().filter(|it| it["reason"] == "EngineChanged").collect::<Vec<Value>>()
+    };
+    let [change] = &told()[..] else { panic!("{:#?}", told()) };
+    let message = change["message"].as_str().unwrap();
+    println!("{message}");
+    assert!(message.contains("/other") && message.contains("/data"), "{message}");
 }

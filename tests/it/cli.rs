@@ -243,6 +243,7 @@ fn where_nothing_runs_and_nothing_was_written_down_the_exit_code_must_be_4() {
         &["status"],
         &["approve", "prune"],
         &["approve", "source", "--yes"],
+        &["approve", "engine", "--yes"],
     ] {
         let ran = shell.run(args).exits(4);
         assert_eq!(ran.stdout, "", "{args:?}");

@@ -14,4 +14,5 @@ mod promises;
 mod removals;
 mod sharing;
 mod state;
+mod swap;
 mod work;

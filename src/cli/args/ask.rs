@@ -193,7 +193,8 @@ pub enum TextFormat {
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:\n  \
     evenkeel approve prune\n  \
-    evenkeel approve source\n\n\
+    evenkeel approve source\n  \
+    evenkeel approve engine\n\n\
     `evenkeel status` tells what is held back.")]
 pub struct Approve {
     /// What was held back.
@@ -218,6 +219,16 @@ pub enum Approval {
         evenkeel approve source              after the directory was moved\n\n\
         What the present directory does not ask for is stopped and removed then.")]
     Source {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Keep the host of another engine than before
+    #[command(after_help = "Examples:\n  \
+        evenkeel approve engine              after Docker was set up anew\n\n\
+        What of this worker's name is there and the directory does not ask for is stopped and\n\
+        removed then.")]
+    Engine {
         /// Do not ask
         #[arg(short, long)]
         yes: bool,

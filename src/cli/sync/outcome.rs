@@ -66,7 +66,13 @@ impl Outcome {
     fn held(&self, common: &Common) -> Vec<String> {
         let worker = &self.overview;
         let mut said = Vec::new();
-        if let Some(why) = &worker.engine_unavailable {
+        if let Some(change) = &worker.engine_changed {
+            said.push(format!(
+                "{}: nothing was started or removed; to keep it from now on, let a daemon: {}",
+                escape::line(&health::engine(change, &worker.worker)),
+                common.again("approve engine")
+            ));
+        } else if let Some(why) = &worker.engine_unavailable {
             said.push(format!("the engine can't be asked: {}", escape::line(why)));
         }
         if let Some(source) = &worker.source_changed {
@@ -97,7 +103,9 @@ impl Outcome {
             return self.ended;
         }
         let worker = &self.overview;
-        let is_held = worker.prune_held.is_some() || worker.source_changed.is_some();
+        let is_held = worker.prune_held.is_some()
+            || worker.source_changed.is_some()
+            || worker.engine_changed.is_some();
         let is_well = |task: &TaskStatus| {
             let is_up = matches!(task.phase, Phase::Running | Phase::Completed | Phase::Suspended);
             is_up && health::trouble(task).is_none()

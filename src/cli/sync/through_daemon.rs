@@ -45,7 +45,7 @@ async fn settled(client: &Client, asked: &Asked<'_>) -> Result<(), ClientError> 
     loop {
         let (overview, tasks) = (client.worker().await?, client.tasks().await?);
         shown = show_news(client, shown).await?;
-        let is_stuck = overview.source_changed.is_some();
+        let is_stuck = overview.source_changed.is_some() || overview.engine_changed.is_some();
         let is_settled = |tasks: &[TaskStatus]| tasks.iter().all(TaskStatus::is_settled);
         let is_done = is_settled(&tasks) && {
             // In this order: how a task is was then told of what was accepted before.

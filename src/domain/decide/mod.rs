@@ -38,6 +38,10 @@ pub const PROOF: Duration = Duration::from_secs(2);
 #[must_use]
 pub fn decide(world: &World) -> Plan {
     let mut plan = Plan::default();
+    if let Some(change) = &world.engine.changed {
+        plan.wait(Waiting::EngineChanged(change.clone()));
+        return plan;
+    }
     if let Some(message) = &world.engine.unavailable {
         plan.wait(Waiting::Engine(message.clone()));
         return plan;

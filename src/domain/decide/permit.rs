@@ -88,6 +88,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Loose { .. }
         | Waiting::Stopping(_) => true,
         Waiting::Engine(_)
+        | Waiting::EngineChanged(_)
         | Waiting::SourceChanged(_)
         | Waiting::Source
         | Waiting::Denied(_)

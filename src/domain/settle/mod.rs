@@ -37,7 +37,7 @@ pub fn settle(
         let (before, began) = (instance.state, instance.started_at);
         let settled = match seen.get(seat) {
             Some(Seen::Present(container)) => observe(instance, container, engine, now),
-            Some(Seen::Absent) => miss(instance, now),
+            Some(Seen::Absent) => miss(instance, engine, now),
             Some(Seen::Unknown) | None => Ok(()),
         };
         if let (Some(update), Some(Seen::Present(container))) =
@@ -153,8 +153,16 @@ fn near(one: Timestamp, other: Timestamp) -> bool {
 }
 
 /// The engine says that there is no such container.
-fn miss(instance: &mut Instance, now: Now) -> Result<(), IllegalMove> {
-    let message = || "its container is gone, and it was not removed by evenkeel".to_owned();
+fn miss(instance: &mut Instance, engine: &Engine, now: Now) -> Result<(), IllegalMove> {
+    let is_elsewhere = engine.another_since.is_some_and(|since| instance.created_at < since);
+    let message = || {
+        let why = if is_elsewhere {
+            "the engine is another one, and its container is not on it"
+        } else {
+            "its container is gone, and it was not removed by evenkeel"
+        };
+        why.to_owned()
+    };
     match (instance.state, &instance.container, &instance.stopping) {
         (State::Scheduled, Some(_), Some(_)) => {
             end(instance, EndReason::Cancelled, String::new(), now)

@@ -72,9 +72,8 @@ fn valid(validity: &Validity) -> Finding {
 
 fn converged(inputs: &StatusInputs) -> Finding {
     let plan = inputs.plan;
-    if let Some(message) = &inputs.engine.unavailable {
-        let message = format!("the engine can't be asked: {message}");
-        return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
+    if let Some(unknown) = of_engine(inputs) {
+        return unknown;
     }
     // What was decided before goes on without the source.
     let stays = inputs.presence != Presence::Gone || plan.waiting.contains(&Waiting::Source);
@@ -120,6 +119,17 @@ fn converged(inputs: &StatusInputs) -> Finding {
     }
 }
 
+/// Why nothing is known of containers, if that is so.
+fn of_engine(inputs: &StatusInputs) -> Option<Finding> {
+    let unknown = |reason, message| Finding { status: Truth::Unknown, reason, message };
+    if let Some(change) = &inputs.engine.changed {
+        let message = format!("the engine is another one: {change}");
+        return Some(unknown("EngineChanged", message));
+    }
+    let message = inputs.engine.unavailable.as_ref()?;
+    Some(unknown("EngineUnavailable", format!("the engine can't be asked: {message}")))
+}
+
 fn nothing_to_do(plan: &Plan) -> String {
     let left = |why| format!("; what runs is left alone, and nothing new is made of it: {why}");
     format!("nothing is to be done{}", plan.denied.as_ref().map(left).unwrap_or_default())
@@ -162,9 +172,8 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
 
 fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
     let task = &inputs.record.head.task;
-    if let Some(message) = &inputs.engine.unavailable {
-        let message = format!("the engine can't be asked: {message}");
-        return Finding { status: Truth::Unknown, reason: "EngineUnavailable", message };
+    if let Some(unknown) = of_engine(inputs) {
+        return unknown;
     }
     if inputs.presence == Presence::Gone {
         let down = "everything is taken down (evenkeel down)";

@@ -26,7 +26,8 @@ pub(super) async fn info(address: &Address) -> Result<EngineInfo, Unreachable> {
     let info = info?.ok_or_else(|| missing("/info"))?;
     let version = version?.ok_or_else(|| missing("/version"))?;
     Ok(EngineInfo {
-        id: text(&info["ID"]),
+        // An engine may have the same id with another data directory, and has nothing of before then.
+        id: format!("{} ({})", text(&info["ID"]), text(&info["DockerRootDir"])),
         version: text(&version["Version"]),
         api_version: text(&version["ApiVersion"]),
         data_root: info["DockerRootDir"].as_str().map(str::to_owned),

@@ -66,11 +66,11 @@ struct Running {
     metrics: Arc<Metrics>,
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub fn millis(millis: u64) -> Duration {
+pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
@@ -317,6 +317,18 @@ impl Host {
 
     pub async fn approve_source(&self, source: &str) -> Result<(), String> {
         self.ask(|reply| Command::ApproveSource(source.to_owned(), reply)).await
+    }
+
+    pub async fn approve_engine(&self, engine: &str) -> Result<(), String> {
+        self.ask(|reply| Command::ApproveEngine(engine.to_owned(), reply)).await
+    }
+
+    /// What happened to the worker itself: reason and sentence, the oldest first.
+    pub async fn own_events(&self) -> Vec<(String, String)> {
+        let query = EventQuery { limit: 1000, ..EventQuery::default() };
+        let events = self.running.as_ref().unwrap().db.events(query).await.unwrap();
+        let own = events.into_iter().filter(|(_, event)| event.task.is_none());
+        own.map(|(_, event)| (event.reason, event.message)).collect()
     }
 
     pub async fn approve_prune(&self, names: &[&str]) -> Result<(), String> {

@@ -35,6 +35,8 @@ impl Play {
         let known = Known {
             unavailable: (!self.engine.up || !self.listed).then(|| "connection refused".to_owned()),
             started_at: Some(self.engine.started_at),
+            changed: None,
+            another_since: None,
             source_changed: None,
             reached_at: self.engine.reached_at,
         };

@@ -134,6 +134,7 @@ impl Promises {
 fn is_woken(waiting: &Waiting) -> bool {
     match waiting {
         Waiting::Engine(_)
+        | Waiting::EngineChanged(_)
         | Waiting::SourceChanged(_)
         | Waiting::Source
         | Waiting::Denied(_)
