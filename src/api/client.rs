@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::listen::Watching;
 use super::measure::InstanceUsage;
+use super::work::Apply;
 use super::{ApproveEngine, ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
@@ -17,9 +18,13 @@ use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::command::Overview;
 use crate::worker::planned::LastPlan;
+use crate::worker::receive::Receipt;
 
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long an answer may take where work is to be done for it.
+const WORK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// The status of an answer that there is no such thing.
 const NOT_FOUND: u16 = 404;
@@ -36,6 +41,9 @@ pub enum ClientError {
     /// The daemon said no.
     #[error("{0}")]
     Refused(String),
+    /// Something is wrong in manifests.
+    #[error("{}", .0.message)]
+    Invalid(Box<Problem>),
     /// It ended while it was listened to.
     #[error("the daemon has ended")]
     Ended,
@@ -160,6 +168,38 @@ impl Client {
         self.post(super::DOWN, &serde_json::Value::Null).await
     }
 
+    /// Has manifests put into the source.
+    ///
+    /// # Errors
+    /// [`ClientError::Invalid`] if something is wrong in them, or in a file that is there.
+    pub async fn apply(&self, wanted: &Apply) -> Result<Receipt, ClientError> {
+        let body = serde_json::to_vec(wanted).map_err(ClientError::Unreadable)?;
+        self.work("POST", super::APPLY, Some(body)).await
+    }
+
+    /// Has the manifest of a task removed from the source, and the task with it.
+    ///
+    /// # Errors
+    /// If there is no such task, or its manifest can't be removed.
+    pub async fn delete(&self, name: &TaskName, dry_run: bool) -> Result<Receipt, ClientError> {
+        let TaskName { namespace, name } = name;
+        let path = format!("{}/{namespace}/{name}?dryRun={dry_run}", super::TASKS);
+        self.work("DELETE", &path, None).await
+    }
+
+    /// Asks for what may have to wait for a disk, and for others.
+    async fn work(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Receipt, ClientError> {
+        let socket = super::socket(&self.state_dir);
+        let answer = over_unix(&socket, (method, path), body, WORK_DEADLINE).await;
+        let body = body_of(answer.map_err(|error| self.why(error))?)?;
+        serde_json::from_slice(&body).map_err(ClientError::Unreadable)
+    }
+
     /// What there is at `part` of a task, such as `/plan`.
     async fn of_task<T: DeserializeOwned>(
         &self,
@@ -258,11 +298,11 @@ fn body_of(answer: Answer) -> Result<Vec<u8>, ClientError> {
         return Ok(answer.body);
     }
     let problem = serde_json::from_slice::<Problem>(&answer.body);
-    let message = problem.map_or_else(
-        |_| String::from_utf8_lossy(&answer.body).into_owned(),
-        |problem| problem.message,
-    );
-    Err(ClientError::Refused(message))
+    Err(match problem {
+        Ok(problem) if !problem.problems.is_empty() => ClientError::Invalid(Box::new(problem)),
+        Ok(problem) => ClientError::Refused(problem.message),
+        Err(_) => ClientError::Refused(String::from_utf8_lossy(&answer.body).into_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The API of a running worker: JSON over HTTP on a unix socket that only its owner can open.
 //!
-//! It passes on what is asked and answers what the worker says; it decides nothing.
+//! It passes on what is asked and answers what the worker says; it decides nothing. Work that it
+//! takes becomes files of the source.
 
 pub mod client;
 pub mod health;
@@ -11,6 +12,7 @@ pub mod openapi;
 mod route;
 pub mod server;
 pub mod watching;
+pub mod work;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::diagnostic::Diagnostic;
 use crate::domain::event::Event;
 use crate::domain::instance::Instance;
 use crate::domain::name::{DEFAULT_NAMESPACE, TaskName};
@@ -44,6 +47,8 @@ pub const EVENTS: &str = "/v1/events";
 pub const LOGS: &str = "/v1/logs/";
 /// What happens from now on.
 pub const WATCH: &str = "/v1/watch";
+/// To have manifests put into the source.
+pub const APPLY: &str = "/v1/apply";
 /// To let tasks go.
 pub const APPROVE_PRUNE: &str = "/v1/approve/prune";
 /// To take what was made from another source as ours.
@@ -170,6 +175,9 @@ pub struct Problem {
     pub reason: String,
     /// Why, in a sentence.
     pub message: String,
+    /// What is wrong in manifests, each with its place, if it is that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Diagnostic>,
 }
 
 /// The tasks' name that is most like one that is not there: the same in another namespace, or one

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -62,6 +62,23 @@ impl Route {
         Self::of(Method::POST, path, (name, says), handler)
     }
 
+    /// Something that is to be gone.
+    pub fn delete<I: Input, O: Output, F>(
+        path: &'static str,
+        (name, says): (&'static str, &'static str),
+        handler: impl Fn(Sources, I) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<O, Refused>> + Send + 'static,
+    {
+        Self::of(Method::DELETE, path, (name, says), handler)
+    }
+
+    /// The same, for bodies of at most so many bytes.
+    pub fn taking(self, most: usize) -> Self {
+        Self { answer: self.answer.layer(DefaultBodyLimit::max(most)), ..self }
+    }
+
     fn of<I: Input, O: Output, F>(
         method: Method,
         path: &'static str,
@@ -71,7 +88,7 @@ impl Route {
     where
         F: Future<Output = Result<O, Refused>> + Send + 'static,
     {
-        let filter = if method == Method::POST { MethodFilter::POST } else { MethodFilter::GET };
+        let filter = MethodFilter::try_from(method.clone()).expect("it is one that HTTP has");
         let answer = on(filter, move |State(sources): State<Sources>, mut request: Request| {
             let handler = handler.clone();
             async move {
@@ -93,7 +110,8 @@ pub struct Refused(pub StatusCode, pub String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(Problem { reason: word(self.0), message: self.1 })).into_response()
+        let problem = Problem { reason: word(self.0), message: self.1, problems: Vec::new() };
+        (self.0, Json(problem)).into_response()
     }
 }
 

@@ -20,6 +20,7 @@ use super::health;
 use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
 use super::watching::{self, Places};
+use super::work;
 use super::{
     ApproveEngine, ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody,
     alike,
@@ -199,6 +200,20 @@ pub(super) fn routes() -> Vec<Route> {
             super::APPROVE_ENGINE,
             ("approveEngine", "Keep the host of that engine, though it is another one than before"),
             approve_engine,
+        ),
+        Route::post(
+            super::APPLY,
+            (
+                "apply",
+                "Have manifests put into the source, each where its name stands; all or none",
+            ),
+            work::apply,
+        )
+        .taking(work::MOST),
+        Route::delete(
+            TASK,
+            ("delete", "Have the manifest of a task removed from the source, and the task at once"),
+            work::delete,
         ),
         Route::post(super::DOWN, ("down", "Remove everything but volumes, and end"), down),
         Route::get(super::USAGE, ("usage", "What the instances that run use"), measure::usage),

@@ -5,14 +5,18 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use evenkeel::api::{Problem, openapi, socket};
 use evenkeel::domain::name::TaskName;
 use evenkeel::domain::status::{ConditionType, Phase};
+use evenkeel::http::{Answer as HttpAnswer, over_unix};
 use evenkeel::manifest::incoming::{Fate, Others, Refusal, Sent, Why};
 use evenkeel::worker::command::Command;
 use evenkeel::worker::receive::{Order, Receipt, Request};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::host::{self, Host, full, millis, secs, sleep};
 
@@ -104,6 +108,22 @@ impl Desk {
     async fn delete(&mut self, name: &str) -> Result<Receipt, Refusal> {
         let answer = self.begin(deleted(name), false).await;
         self.answer(answer).await
+    }
+
+    /// Asks through the API, while the watch looks again and again.
+    async fn ask(&mut self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let socket = socket(self.host.state.path());
+        let body = body.map(|body| body.to_string().into_bytes());
+        let mut asked = Box::pin(over_unix(&socket, (method, path), body, secs(3600)));
+        loop {
+            tokio::select! {
+                answer = &mut asked => {
+                    let HttpAnswer { status, body } = answer.unwrap();
+                    return (status, serde_json::from_slice(&body).unwrap());
+                }
+                () = sleep(millis(20)) => self.look(),
+            }
+        }
     }
 
     /// Asks in vain, and tells why; nothing may be changed by it.
@@ -515,4 +535,93 @@ async fn what_was_written_must_count_also_when_the_worker_dies_before_it_knows()
         })
         .await;
     desk.host.settle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_must_be_taken_through_the_api_and_answered_as_it_is_described() {
+    let mut desk =
+        Desk::with(&[("all.yaml", three()), ("b.yaml", format!("{}---\n{{", task("bad", "")))])
+            .await;
+    let stop = CancellationToken::new();
+    let serving = desk.host.serve(stop.clone());
+    let document = openapi::document();
+    let check = |operation: &str, status: u16, answer: &Value| {
+        let status = status.to_string();
+        let schema = &document.pointer(operation).unwrap()["responses"][&status]["content"]["application/json"]
+            ["schema"];
+        assert!(schema.is_object(), "{operation} does not tell of {status}");
+        let whole = json!({"$ref": "#/it", "it": schema, "components": document["components"]});
+        let validator = jsonschema::draft202012::new(&whole).unwrap();
+        assert!(validator.is_valid(answer), "{operation} {status}: {answer:#}");
+    };
+    let body = |text: &str| json!({"sent": [{"name": "my.yaml", "text": text}]});
+    let bad = task("web", "  imgae: x");
+    for (body, status, reason, says) in [
+        (body(&task("web", "")), 200, "", ""),
+        (body("# nothing"), 200, "", ""),
+        (body(&bad), 422, "Invalid", "there is a problem in what was sent: nothing was changed"),
+        (body(&task("bad", "")), 409, "FileBroken", "b.yaml is broken"),
+        (
+            json!({"sent": [{"name": "x", "txt": ""}]}),
+            422,
+            "UnprocessableEntity",
+            "unknown field `txt`",
+        ),
+        (json!({"sent": [], "namespace": "No"}), 422, "UnprocessableEntity", "a name is made of"),
+    ] {
+        let (is, answer) = desk.ask("POST", "/v1/apply", Some(&body)).await;
+        assert_eq!(is, status, "{answer:#}");
+        check("/paths/~1v1~1apply/post", is, &answer);
+        if status != 200 {
+            let problem: Problem = serde_json::from_value(answer).unwrap();
+            assert_eq!(problem.reason, reason, "{problem:?}");
+            assert!(problem.message.contains(says), "{problem:?}");
+            let place = problem
+                .problems
+                .first()
+                .map(|it| format!("{}:{}", it.file, it.place.as_ref().unwrap().line));
+            let wanted = match reason {
+                "Invalid" => Some("my.yaml:7".to_owned()),
+                "FileBroken" => Some("b.yaml:8".to_owned()),
+                _ => None,
+            };
+            assert_eq!(place, wanted);
+        }
+    }
+    assert_eq!(desk.text("default.web.yaml"), task("web", ""));
+    for (path, status, reason, says) in [
+        ("/v1/tasks/default/one?dryRun=true", 200, "", ""),
+        ("/v1/tasks/default/one", 200, "", ""),
+        (
+            "/v1/tasks/default/wbe",
+            404,
+            "NotFound",
+            "no task default/wbe; did you mean default/web?",
+        ),
+        ("/v1/tasks/default/bad", 409, "FileBroken", "b.yaml is broken"),
+        ("/v1/tasks/default/Web", 400, "BadRequest", "a name is made of"),
+        ("/v1/tasks/default/web?dry=true", 400, "BadRequest", "unknown field `dry`"),
+    ] {
+        let (is, answer) = desk.ask("DELETE", path, None).await;
+        assert_eq!(is, status, "{path}: {answer:#}");
+        check("/paths/~1v1~1tasks~1{namespace}~1{name}/delete", is, &answer);
+        if status != 200 {
+            let problem: Problem = serde_json::from_value(answer).unwrap();
+            assert_eq!(problem.reason, reason, "{problem:?}");
+            assert!(problem.message.contains(says), "{problem:?}");
+        }
+    }
+    assert!(!desk.text("all.yaml").contains("name: one"));
+    // A directory of many files is more than what is taken elsewhere, and there is an end to it.
+    let large = |count: usize| {
+        let file = json!({"name": "large.yaml", "text": format!("# {}", "x".repeat(1_000_000))});
+        json!({"sent": vec![file; count]})
+    };
+    assert_eq!(desk.ask("POST", "/v1/apply", Some(&large(3))).await.0, 200);
+    assert_eq!(desk.ask("POST", "/v1/apply", Some(&large(9))).await.0, 413);
+    desk.host.lose_source(Some("it is not mounted"));
+    let (is, answer) = desk.ask("POST", "/v1/apply", Some(&body(&bad))).await;
+    assert_eq!((is, &answer["reason"]), (503, &json!("SourceUnavailable")));
+    stop.cancel();
+    serving.await.unwrap();
 }
