@@ -152,9 +152,10 @@ fn write_down(
         // What runs may need its network once more.
         Step::MakeNetwork if is_running(record, seat) => {}
         Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now)?,
-        Step::Update(_, to) => {
-            let update = Update { to: *to, because: planned.reason.to_string() };
-            record.updates.insert(seat, update);
+        Step::Update(..) => {
+            if let Reason::Differs(differing) = &planned.reason {
+                record.updates.insert(seat, Update { differing: differing.clone() });
+            }
         }
         Step::Unpause(_) | Step::Rename(_) | Step::Connect(_) => {}
     }

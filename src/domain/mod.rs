@@ -8,6 +8,7 @@ pub mod container;
 pub mod decide;
 pub mod desired;
 pub mod diagnostic;
+pub mod difference;
 pub mod enact;
 pub mod engine;
 pub mod event;

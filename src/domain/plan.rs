@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::difference::Difference;
 use super::engine::EngineChange;
 use super::exclusive::{FixedPort, Written};
 use super::instance::{ContainerId, EndReason, Seat};
@@ -193,6 +194,8 @@ pub enum Reason {
     },
     /// The engine says something else than what was done.
     Drift(String),
+    /// The engine has something else of it than it is to have.
+    Differs(Vec<Difference>),
     /// What its instance was begun for.
     Because(String),
     /// It has ended and is not kept.

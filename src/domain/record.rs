@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::difference::Difference;
 use super::fingerprint::Fingerprint;
 use super::instance::{Instance, Seat, Uid};
 use super::name::TaskName;
@@ -13,7 +14,6 @@ use super::once::Runs;
 use super::outcome::Cause;
 use super::source::Place;
 use super::task::Task;
-use super::template::Resources;
 use super::time::{Mono, Timestamp};
 
 /// How many revisions are kept, besides the last ready one.
@@ -38,19 +38,17 @@ pub struct Record {
     pub pull_trouble: Option<Trouble>,
     /// What went wrong last with the steps of an instance, in this process.
     pub troubles: BTreeMap<Seat, Trouble>,
-    /// The last update of an instance's container that it was not seen to have taken, in this
+    /// What of the last update of an instance's container it was not seen to have taken, in this
     /// process. Once the engine says that it is done and the same is asked for again, the engine
     /// does not take it: that is no reason to tell it without end.
     pub updates: BTreeMap<Seat, Update>,
 }
 
-/// An update of a container's limits and requests.
+/// An update of a container, as far as it was not seen to have taken it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update {
-    /// To what.
-    pub to: Resources,
-    /// Why: what was not so, and what it was to be.
-    pub because: String,
+    /// What was to be put right.
+    pub differing: Vec<Difference>,
 }
 
 /// Calls to the engine that failed, one after the other. Not kept over a restart.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::difference::Difference;
 use super::happening::Happening;
 use super::loose::Holding;
 use super::outcome::Cause;
@@ -80,7 +81,7 @@ impl Reason {
             Self::OfRemoved => Happening::OfRemovedTask,
             Self::Superseded(_) => Happening::Superseded,
             Self::MakesWay { .. } => Happening::MakesWay,
-            Self::Drift(_) => Happening::Drift,
+            Self::Drift(_) | Self::Differs(_) => Happening::Drift,
             Self::Because(_) => Happening::Begun,
             Self::Cleanup => Happening::Cleanup,
         }
@@ -133,6 +134,7 @@ impl fmt::Display for Reason {
             Self::Superseded(seat) => write!(f, "{seat} has taken over"),
             Self::MakesWay { seat, why } => write!(f, "{seat} can start only after it: {why}"),
             Self::Drift(what) | Self::Because(what) => f.write_str(what),
+            Self::Differs(differing) => f.write_str(&Difference::told(differing)),
             Self::Cleanup => f.write_str("it has ended and is not kept"),
         }
     }

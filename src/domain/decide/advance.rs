@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::target::{self, Target};
 use super::{PROOF, loose, waits_to_retry};
 use crate::domain::container::{Container, Status, container_name, network_name};
+use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
-use crate::domain::plan::{FieldChange, Plan, Pull, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::{MountSource, Template};
@@ -280,8 +281,8 @@ fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
             return;
         }
     }
-    if let Some((step, what)) = drift(world, plan, target, instance, container) {
-        plan.step(seat, step, Reason::Drift(what));
+    if let Some((step, why)) = drift(world, plan, target, instance, container) {
+        plan.step(seat, step, why);
     }
     if instance.proven || container.status != Status::Running {
         return;
@@ -311,20 +312,21 @@ fn drift(
     target: &Target,
     instance: &Instance,
     container: &Container,
-) -> Option<(Step, String)> {
+) -> Option<(Step, Reason)> {
     let id = || container.id.clone();
     if container.status == Status::Paused {
-        return Some((Step::Unpause(id()), "it was paused".to_owned()));
+        return Some((Step::Unpause(id()), Reason::Drift("it was paused".to_owned())));
     }
     let name = container_name(world.worker, &world.record.head.name, instance.seat);
     if container.name != name {
-        return Some((Step::Rename(id()), format!("it was renamed to {}", container.name)));
+        let what = format!("it was renamed to {}", container.name);
+        return Some((Step::Rename(id()), Reason::Drift(what)));
     }
     let details = container.details.as_ref()?;
     let template = &target.task.template;
     let network = network_name(world.worker, &world.record.head.name.namespace);
     if !template.host_network && !details.networks.contains(&network) {
-        let what = format!("it was cut off from network {network}");
+        let what = Reason::Drift(format!("it was cut off from network {network}"));
         if world.network {
             return Some((Step::Connect(id()), what));
         }
@@ -334,22 +336,16 @@ fn drift(
         }
         return Some((Step::MakeNetwork, what));
     }
-    let differing = target::resources(world, target, instance);
-    let told = |change: &FieldChange| {
-        let none = || "none".to_owned();
-        let (is, wanted) = (change.from.clone(), change.to.clone());
-        let (is, wanted) = (is.unwrap_or_else(none), wanted.unwrap_or_else(none));
-        format!("{} is {is}, wanted {wanted}", change.field)
-    };
-    let what: Vec<String> = differing.iter().map(told).collect();
-    if what.is_empty() {
-        return None;
-    }
-    let what = what.join(", ");
+    let differing = target::differences(world, target, instance);
     let update = world.record.updates.get(&instance.seat);
-    if update.is_some_and(|update| update.because == what) {
+    let told = |it: &Difference| update.is_some_and(|update| update.differing.contains(it));
+    if differing.is_empty() {
+        None
+    } else if differing.iter().all(told) {
+        let what = Difference::told(&differing);
         plan.wait(Waiting::Unsupported(instance.seat, what));
-        return None;
+        None
+    } else {
+        Some((Step::Update(id(), template.resources), Reason::Differs(differing)))
     }
-    Some((Step::Update(id(), template.resources), what))
 }

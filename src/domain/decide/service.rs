@@ -10,6 +10,7 @@ use super::stand_in;
 use super::target::{self, Target, is_current};
 use super::{last_ended, next_seat};
 use crate::domain::container::{Container, Status};
+use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, Made};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
@@ -259,7 +260,8 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     };
     let mut changes = super::changes(&made_from.task, target.task);
     if changes.is_empty() {
-        changes = target::resources(world, target, old);
+        let differing = target::differences(world, target, old);
+        changes = differing.iter().map(Difference::as_change).collect();
     }
     if changes.is_empty() { Reason::Resumed } else { Reason::Changed(changes) }
 }

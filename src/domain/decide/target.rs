@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::again::failures_after;
 use crate::domain::blueprint::task_of;
+use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, Made};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{EndReason, Instance, State};
 use crate::domain::name::WorkerName;
-use crate::domain::plan::{Failure, FieldChange, Plan};
+use crate::domain::plan::{Failure, Plan};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
 use crate::domain::time::Mono;
@@ -194,32 +195,13 @@ pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
 /// Whether its container has a limit or a request that is to be none: the engine can't take one
 /// away.
 fn loses_resource(world: &World, target: &Target, instance: &Instance) -> bool {
-    resources(world, target, instance).iter().any(|change| change.to.is_none())
+    differences(world, target, instance).iter().any(Difference::takes_away)
 }
 
-/// The limits and requests of an instance's container that are not as they are to be; none while
-/// they are not known.
-pub fn resources(world: &World, target: &Target, instance: &Instance) -> Vec<FieldChange> {
+/// In what an instance's container is not as an update could make it; nothing while that is not
+/// known.
+pub fn differences(world: &World, target: &Target, instance: &Instance) -> Vec<Difference> {
     let details = world.container(instance.seat).and_then(|container| container.details.as_ref());
-    let Some((has, keeps)) = details.map(|details| (details.limits, details.reserved)) else {
-        return Vec::new();
-    };
-    let wanted = target.task.template.resources;
-    let (limits, reserved) = (wanted.limits, wanted.requests.reserved());
-    let text = |number: Option<u64>| number.map(|number| number.to_string());
-    [
-        ("limits.cpu (billionths)", has.nano_cpus, limits.nano_cpus),
-        ("limits.memory", has.memory, limits.memory),
-        ("limits.pids", has.pids.map(u64::from), limits.pids.map(u64::from)),
-        ("requests.cpu (1024ths)", keeps.cpu_shares, reserved.cpu_shares),
-        ("requests.memory", keeps.memory, reserved.memory),
-    ]
-    .into_iter()
-    .filter(|(_, from, to)| from != to)
-    .map(|(name, from, to)| FieldChange {
-        field: format!("resources.{name}"),
-        from: text(from),
-        to: text(to),
-    })
-    .collect()
+    let between = |has| Difference::between(has, &target.task.template.resources);
+    details.map(between).unwrap_or_default()
 }

@@ -40,11 +40,8 @@ pub fn settle(
             Some(Seen::Absent) => miss(instance, engine, now),
             Some(Seen::Unknown) | None => Ok(()),
         };
-        if let (Some(update), Some(Seen::Present(container))) =
-            (record.updates.get(seat), seen.get(seat))
-            && has_taken(container, update)
-        {
-            record.updates.remove(seat);
+        if let Some(Seen::Present(container)) = seen.get(seat) {
+            take_updates(&mut record.updates, *seat, container);
         }
         notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
@@ -97,10 +94,14 @@ fn observe(
     Ok(())
 }
 
-/// Whether a container is as an update was to make it.
-fn has_taken(container: &Container, update: &Update) -> bool {
-    let wanted = (update.to.limits, update.to.requests.reserved());
-    container.details.as_ref().is_some_and(|has| (has.limits, has.reserved) == wanted)
+/// Forgets of an update what a container has taken of it.
+fn take_updates(updates: &mut BTreeMap<Seat, Update>, seat: Seat, container: &Container) {
+    if let (Some(update), Some(has)) = (updates.get_mut(&seat), &container.details) {
+        update.differing.retain(|it| it.is_still(has));
+        if update.differing.is_empty() {
+            updates.remove(&seat);
+        }
+    }
 }
 
 /// Walks an instance whose process has ended to its last state.

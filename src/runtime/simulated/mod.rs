@@ -5,6 +5,7 @@
 //! (`exit`, `pause_by_hand`, `engine_down`…) is neither counted nor faulted. Docker's ring of past
 //! events is left out: nothing here asks for the past.
 
+mod around;
 mod fault;
 mod hand;
 mod process;

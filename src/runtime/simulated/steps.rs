@@ -44,6 +44,8 @@ impl World {
             return self.judge_holder(holder, spec);
         }
         let mut body = new_body(spec);
+        let kept = self.kept(template.resources);
+        (body.details.limits, body.details.reserved) = (kept.limits, kept.requests.reserved());
         body.details.networks = match &spec.network {
             Some(network) => [network.network.clone()].into(),
             None if template.host_network => ["host".to_owned()].into(),
@@ -248,10 +250,12 @@ impl World {
     }
 
     pub(super) fn update(&mut self, id: &ContainerId, resources: &Resources) -> Outcome {
+        let kept = self.kept(*resources);
         let Some(body) = self.containers.get_mut(id) else { return no_container(id) };
         if let Some(refusal) = too_little(resources) {
             return never(Cause::Invalid, refusal);
         }
+        let resources = kept;
         let (new, old) = (resources.limits, &mut body.details.limits);
         old.nano_cpus = new.nano_cpus.or(old.nano_cpus);
         old.memory = new.memory.or(old.memory);

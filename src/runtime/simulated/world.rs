@@ -16,7 +16,7 @@ use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
 use crate::domain::subnet::Subnet;
-use crate::domain::template::{MountSource, Template};
+use crate::domain::template::{MountSource, Resources, Template};
 use crate::domain::time::Timestamp;
 use crate::runtime::inbox::Inbox;
 use crate::runtime::{EngineEvent, LogChunk};
@@ -48,6 +48,8 @@ pub(super) struct World {
     /// Containers whose inspect gets no answer that could be understood.
     pub(super) mute: BTreeSet<ContainerId>,
     pub(super) deaf: bool,
+    /// The kernel can limit no memory: the engine takes such limits, and drops them.
+    pub(super) lacks_memory_limits: bool,
     pub(super) down: bool,
     /// It takes requests and answers none.
     pub(super) hung: bool,
@@ -136,6 +138,7 @@ impl World {
             false_lists: VecDeque::new(),
             mute: BTreeSet::new(),
             deaf: false,
+            lacks_memory_limits: false,
             down: false,
             hung: false,
             asked: Vec::new(),
@@ -314,6 +317,14 @@ impl World {
         ids.filter_map(|id| self.shown(id))
             .map(|container| Container { details: None, ..container })
             .collect()
+    }
+
+    /// What the engine keeps of limits and requests.
+    pub(super) fn kept(&self, mut resources: Resources) -> Resources {
+        if self.lacks_memory_limits {
+            (resources.limits.memory, resources.requests.memory) = (None, None);
+        }
+        resources
     }
 
     /// What the container's program does, as the test says: for its task, else for its command.

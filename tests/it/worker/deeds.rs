@@ -259,3 +259,39 @@ async fn a_network_or_volume_of_somebody_else_must_not_be_used() {
     assert!(host.engine.list_resources(&worker).await.unwrap().volumes.is_empty());
     assert!(host.calls(Operation::MakeVolume) < 20, "it is tried ever more seldom");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_engine_takes_and_drops_must_be_told_to_it_once_and_named() {
+    let mut host = Host::new();
+    host.engine.lack_memory_limits(true);
+    host.write("web.yaml", &task("web", LIMITS));
+    host.start().await;
+    let converged = evenkeel::domain::status::ConditionType::Converged;
+    host.until_reason("web", converged, "FeatureUnsupported").await;
+    sleep(secs(900)).await;
+    let (id, status) = (host.only("web"), host.status("web").await);
+    assert_eq!(host.calls(Operation::Update), 1);
+    let says = &status.condition(converged).unwrap().message;
+    assert!(says.contains("resources.limits.memory is none, wanted 67108864"), "{says}");
+    assert!(status.is_settled());
+    // What it does take is put back, as often as somebody changes it.
+    for round in 2..5 {
+        let limits = Limits { nano_cpus: Some(2_000_000_000), ..Limits::default() };
+        let changed = Resources { limits, ..Resources::default() };
+        drop(host.engine.update_by_hand(&id, changed));
+        sleep(secs(60)).await;
+        assert_eq!(host.calls(Operation::Update), round, "{:#?}", host.events("web").await);
+        let is = host.engine.containers().into_values().find(|it| it.id == id).unwrap();
+        assert_eq!(is.details.unwrap().limits.nano_cpus, Some(500_000_000));
+    }
+    // Something else is wanted: it is tried with that; and once more by who starts anew.
+    host.write("web.yaml", &task("web", &LIMITS.replace("64Mi", "128Mi")));
+    sleep(secs(60)).await;
+    assert_eq!(host.calls(Operation::Update), 5);
+    host.until_reason("web", converged, "FeatureUnsupported").await;
+    host.engine.lack_memory_limits(false);
+    host.kill().await;
+    host.start().await;
+    host.until_reason("web", converged, "Converged").await;
+    assert_eq!((host.calls(Operation::Update), host.only("web")), (6, id));
+}

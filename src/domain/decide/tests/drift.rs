@@ -97,7 +97,6 @@ fn what_the_engine_does_not_take_must_be_asked_for_once_and_named() {
     play.run_for(secs(600));
     expect![[r#"
         768s update 0.1: resources.limits.cpu (billionths) is none, wanted 500000000, resources.limits.memory is none, wanted 67108864
-        768s update 0.1: resources.limits.memory is none, wanted 67108864
     "#]]
     .assert_eq(&play.told());
     expect![[r#"
@@ -109,7 +108,6 @@ fn what_the_engine_does_not_take_must_be_asked_for_once_and_named() {
     play.run_for(secs(600));
     expect![[r#"
         1368s update 0.1: resources.limits.cpu (billionths) is 7, wanted 500000000, resources.limits.memory is none, wanted 67108864
-        1368s update 0.1: resources.limits.memory is none, wanted 67108864
     "#]]
     .assert_eq(&play.told());
     // Something else is wanted: it is tried with that.
