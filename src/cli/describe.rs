@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::age::age;
 use super::args::{Common, Describe, TextFormat};
+use super::fold::{self, Room};
 use super::pick::{Picked, pick};
-use super::table::Table;
+use super::table::{Table, column, sentences};
 use super::view::{Teller, View};
 use super::{Exit, escape, get, health, out};
 use crate::domain::diagnostic::Diagnostic;
@@ -27,7 +28,8 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
         Teller::Daemon(client) => Some(client.worker().await?.source),
         Teller::State(..) => None,
     };
-    let now = Clock::begin().now().wall;
+    let look =
+        Look { source: source.as_deref(), now: Clock::begin().now().wall, room: fold::room() };
     let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());
     let mut all = Vec::with_capacity(found.len());
     for status in found {
@@ -35,7 +37,7 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
     }
     match args.output {
         TextFormat::Text => {
-            let text = |it: &Described<'_>| text(it.status, &it.events, source.as_deref(), now);
+            let text = |it: &Described<'_>| text(it.status, &it.events, &look);
             out::data(&all.iter().map(text).collect::<Vec<_>>().join("\n\n"))?;
         }
         TextFormat::Json => {
@@ -48,6 +50,14 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
     Ok(if missing.is_empty() { Exit::Ok } else { Exit::Failed })
 }
 
+/// What is told of all tasks alike.
+struct Look<'a> {
+    /// The directory that manifests are in, if it is known.
+    source: Option<&'a str>,
+    now: Timestamp,
+    room: Room,
+}
+
 /// All about a task.
 #[derive(Serialize)]
 struct Described<'a> {
@@ -55,11 +65,13 @@ struct Described<'a> {
     events: Vec<Event>,
 }
 
-fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestamp) -> String {
+fn text(task: &TaskStatus, events: &[Event], look: &Look<'_>) -> String {
+    let Look { source, now, room } = *look;
     let mut text = String::new();
     let mut field = |name: &str, value: &str| {
+        let line = format!("{name:<13}{}", escape::line(value));
         // A text has always place for more.
-        let _ = writeln!(text, "{name:<13}{}", escape::line(value));
+        let _ = writeln!(text, "{}", fold::line(&line, 13, room));
     };
     field("Name:", &task.name.to_string());
     field("Kind:", &task.kind.to_string());
@@ -88,8 +100,8 @@ fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestam
         );
         field("Refused:", &what);
     }
-    let _ = write!(text, "\nConditions:\n{}", conditions(task, now));
-    let _ = write!(text, "\nInstances:\n{}", instances(&task.instances, now));
+    let _ = write!(text, "\nConditions:\n{}", conditions(task, look));
+    let _ = write!(text, "\nInstances:\n{}", instances(&task.instances, look));
     if !task.problems.is_empty() {
         let shown: Vec<Diagnostic> = task
             .problems
@@ -98,9 +110,10 @@ fn text(task: &TaskStatus, events: &[Event], source: Option<&str>, now: Timestam
                 escape::problem(&Diagnostic { file: beneath(source, &it.file), ..it.clone() })
             })
             .collect();
-        let _ = write!(text, "\n{}", render::people(&shown, render::Colour::Always));
+        let shown = render::people(&shown, render::Colour::Always, room);
+        let _ = write!(text, "\n{}", fold::diagnostics(&shown, room));
     }
-    let _ = write!(text, "\nEvents:\n{}", self::events(events, now));
+    let _ = write!(text, "\nEvents:\n{}", self::events(events, look));
     text
 }
 
@@ -113,41 +126,49 @@ fn when(at: Timestamp, now: Timestamp) -> String {
     format!("{at} ({} ago)", age(now.since(at)))
 }
 
-fn conditions(task: &TaskStatus, now: Timestamp) -> String {
-    let mut table = Table::of(&["TYPE", "STATUS", "FOR", "REASON", "MESSAGE"]);
+fn conditions(task: &TaskStatus, look: &Look<'_>) -> String {
+    let columns = [
+        column("TYPE"),
+        column("STATUS"),
+        column("FOR").rank(1),
+        column("REASON").cut(10),
+        sentences("MESSAGE"),
+    ];
+    let mut table = Table::of(&columns, look.room);
     for condition in &task.conditions {
         let status = match condition.status {
             Truth::True => "True",
             Truth::False => "False",
             Truth::Unknown => "Unknown",
         };
-        let since = age(now.since(condition.last_transition_time));
+        let since = age(look.now.since(condition.last_transition_time));
         let type_ = condition.type_.to_string();
         table.row([&*type_, status, &since, &condition.reason, &condition.message]);
     }
     table.text("  ")
 }
 
-fn instances(instances: &[InstanceStatus], now: Timestamp) -> String {
+fn instances(instances: &[InstanceStatus], look: &Look<'_>) -> String {
     if instances.is_empty() {
         return "  none\n".to_owned();
     }
     let ago = |at: Option<Timestamp>| {
-        at.map_or_else(String::new, |at| format!("{} ago", age(now.since(at))))
+        at.map_or_else(String::new, |at| format!("{} ago", age(look.now.since(at))))
     };
-    let mut table = Table::of(&[
-        "SEAT",
-        "STATE",
-        "READY",
-        "CONTAINER",
-        "STARTED",
-        "ENDED",
-        "EXIT",
-        "REASON",
-        "REVISION",
-        "IMAGE-ID",
-        "PORTS",
-    ]);
+    let columns = [
+        column("SEAT"),
+        column("STATE"),
+        column("READY").rank(3),
+        column("CONTAINER").rank(7),
+        column("STARTED").rank(5),
+        column("ENDED").rank(4),
+        column("EXIT").rank(2),
+        column("REASON").cut(8).rank(1),
+        column("REVISION").rank(8),
+        column("IMAGE-ID").rank(9),
+        column("PORTS").cut(12).rank(6),
+    ];
+    let mut table = Table::of(&columns, look.room);
     for it in instances {
         let image = it.image_id.as_deref().unwrap_or_default();
         let image = image.strip_prefix("sha256:").unwrap_or(image);
@@ -168,7 +189,8 @@ fn instances(instances: &[InstanceStatus], now: Timestamp) -> String {
     let mut text = table.text("  ");
     for it in instances {
         let because = escape::line(&it.because);
-        let _ = writeln!(text, "  {}.{} because {because}{}", it.slot, it.attempt, told(it));
+        let line = format!("  {}.{} because {because}{}", it.slot, it.attempt, told(it));
+        let _ = writeln!(text, "{}", fold::line(&line, 4, look.room));
     }
     text
 }
@@ -184,13 +206,15 @@ fn told(it: &InstanceStatus) -> String {
     format!("; {reason}: {}", escape::line(message))
 }
 
-fn events(events: &[Event], now: Timestamp) -> String {
+fn events(events: &[Event], look: &Look<'_>) -> String {
     if events.is_empty() {
         return "  none\n".to_owned();
     }
-    let mut table = Table::of(&["AGE", "TYPE", "REASON", "MESSAGE"]);
+    let columns =
+        [column("AGE"), column("TYPE").rank(1), column("REASON").cut(10), sentences("MESSAGE")];
+    let mut table = Table::of(&columns, look.room);
     for event in events {
-        let (age, severity) = (age(now.since(event.at)), event.severity.to_string());
+        let (age, severity) = (age(look.now.since(event.at)), event.severity.to_string());
         table.row([&*age, &severity, &event.reason, &event.message]);
     }
     table.text("  ")
@@ -211,7 +235,8 @@ mod tests {
                 "because": because, "reason": "StartError", "message": message,
             });
             let instance: InstanceStatus = serde_json::from_value(instance).unwrap();
-            let text = instances(&[instance], Timestamp::from_millis(0));
+            let look = Look { source: None, now: Timestamp::from_millis(0), room: None };
+            let text = instances(&[instance], &look);
             text.lines().last().unwrap().to_owned()
         };
         assert_eq!(

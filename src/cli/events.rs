@@ -7,9 +7,9 @@ use serde_json::json;
 use super::age::age;
 use super::args::{Common, EventFormat, Events};
 use super::pick::{named, short, unknown};
-use super::table::Table;
+use super::table::{Table, column, sentences};
 use super::view::{Teller, View};
-use super::{Exit, out};
+use super::{Exit, fold, out};
 use crate::api::Numbered;
 use crate::api::client::ClientError;
 use crate::api::watching::Told;
@@ -95,11 +95,19 @@ fn begin(listed: &[Numbered], table: &Table, args: &Events) -> io::Result<()> {
 }
 
 fn table(listed: &[Numbered], format: EventFormat) -> Table {
-    let mut header = vec!["AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"];
+    let mut columns = vec![
+        column("AGE"),
+        column("TYPE").rank(1),
+        column("REASON").cut(10),
+        column("OBJECT").cut(12),
+        sentences("MESSAGE"),
+    ];
     if format == EventFormat::Wide {
-        header.splice(0..1, ["NUMBER", "AT"]);
+        columns.splice(0..1, [column("NUMBER"), column("AT")]);
     }
-    let mut table = Table::of(&header);
+    // Who asks for all gets all.
+    let room = if format == EventFormat::Wide { None } else { fold::room() };
+    let mut table = Table::of(&columns, room);
     let now = Clock::begin().now().wall;
     for it in listed {
         table.row(row(it, format, now));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::args::{Explain, TextFormat};
-use super::{Exit, out};
+use super::{Exit, fold, out};
 use crate::manifest::explain::{Explained, explain as field};
 
 /// Tells what a field of a manifest means and what may stand there; asks no daemon.
@@ -12,7 +12,7 @@ pub fn explain(args: &Explain) -> anyhow::Result<Exit> {
     if args.output == TextFormat::Json {
         return out::line(&serde_json::to_string_pretty(&found)?);
     }
-    out::data(&page(&found, args.recursive))
+    out::data(&fold::paragraphs(&page(&found, args.recursive), fold::room()))
 }
 
 /// As `kubectl explain` lays it out.

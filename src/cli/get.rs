@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::age::age;
 use super::args::{Common, Get, ListFormat};
+use super::fold::{self, Room};
 use super::pick::{Picked, pick, short};
-use super::table::Table;
+use super::table::{Table, column};
 use super::view::View;
 use super::{Exit, health, out};
 use crate::domain::status::TaskStatus;
@@ -79,27 +80,38 @@ struct Columns {
     wide: bool,
     namespace: bool,
     now: Timestamp,
+    room: Room,
 }
 
 impl Columns {
     fn of(args: &Get) -> Self {
+        let wide = args.output == ListFormat::Wide;
         Self {
-            wide: args.output == ListFormat::Wide,
+            wide,
             namespace: args.all_namespaces,
             now: Clock::begin().now().wall,
+            // Who asks for all gets all.
+            room: if wide { None } else { fold::room() },
         }
     }
 }
 
 fn table(tasks: &[&TaskStatus], with: &Columns) -> Table {
-    let mut header = vec!["NAME", "READY", "STATUS", "RESTARTS", "AGE", "IMAGE"];
+    let mut columns = vec![
+        column("NAME").cut(24),
+        column("READY"),
+        column("STATUS").cut(18),
+        column("RESTARTS").rank(2),
+        column("AGE").rank(1),
+        column("IMAGE").cut(10).rank(3),
+    ];
     if with.namespace {
-        header.insert(0, "NAMESPACE");
+        columns.insert(0, column("NAMESPACE"));
     }
     if with.wide {
-        header.extend(["PORTS", "GENERATION", "SOURCE"]);
+        columns.extend([column("PORTS"), column("GENERATION"), column("SOURCE")]);
     }
-    let mut table = Table::of(&header);
+    let mut table = Table::of(&columns, with.room);
     for task in tasks {
         table.row(row(task, &health::word(task), with));
     }

@@ -15,6 +15,7 @@ mod down;
 mod escape;
 mod events;
 mod explain;
+mod fold;
 mod get;
 mod health;
 mod log;

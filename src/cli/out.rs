@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Exit, escape};
+use super::{Exit, escape, fold};
 
 /// Writes a line of data. A reader that has gone away is no matter.
 ///
@@ -47,6 +47,11 @@ pub fn unless_closed(error: io::Error) -> anyhow::Result<Exit> {
 
 /// Says something to a person.
 pub fn say(text: &str) {
+    show(&fold::lines(text, fold::room_to_talk()));
+}
+
+/// Shows something to a person that is laid out already.
+pub fn show(text: &str) {
     // Where nobody listens there is nobody to tell so.
     let _closed = writeln!(anstream::stderr().lock(), "{text}");
 }

@@ -7,6 +7,7 @@ use anyhow::bail;
 use tokio::sync::watch;
 
 use super::args::{Common, Plan, PlanFormat};
+use super::fold::{self, Room};
 use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
 use crate::domain::diagnostic::Diagnostic;
@@ -37,7 +38,10 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
     snapshot_in.send_replace(Arc::new(snapshot));
     let preview = daemon::looker(common, purpose, snapshot_out).await?.preview().await;
     match args.output {
-        PlanFormat::Text => out::data(&text(common, &preview))?,
+        PlanFormat::Text => {
+            let room = fold::room();
+            out::data(&(problems(&preview, room) + &fold::lines(&text(common, &preview), room)))?
+        }
         PlanFormat::Json => out::line(&serde_json::to_string_pretty(&preview)?)?,
     };
     Ok(exit(&preview, args.detailed_exitcode))
@@ -58,14 +62,17 @@ fn exit(preview: &Preview, detailed: bool) -> Exit {
     }
 }
 
-/// As people read it.
+/// What is wrong with manifests.
+fn problems(preview: &Preview, room: Room) -> String {
+    let problems: Vec<Diagnostic> = preview.problems.iter().map(escape::problem).collect();
+    let shown = render::people(&problems, Colour::Always, room);
+    let end = if problems.is_empty() { "" } else { "\n" };
+    fold::diagnostics(&shown, room) + end
+}
+
+/// What would be done, as people read it.
 fn text(common: &Common, preview: &Preview) -> String {
     let mut text = String::new();
-    let problems: Vec<Diagnostic> = preview.problems.iter().map(escape::problem).collect();
-    text.push_str(&render::people(&problems, Colour::Always));
-    if !preview.problems.is_empty() {
-        text.push('\n');
-    }
     let engine_unavailable =
         if preview.engine_changed.is_none() { &preview.engine_unavailable } else { &None };
     for (what, why) in [

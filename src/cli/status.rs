@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::age::age;
 use super::args::{Common, Status, TextFormat};
+use super::fold::{self, Room};
 use super::pick::short;
 use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
@@ -34,9 +35,10 @@ pub async fn status(common: &Common, args: &Status) -> anyhow::Result<Exit> {
             out::line(&serde_json::to_string_pretty(&all)?)?;
         }
         TextFormat::Text => {
-            let mut text = facts(&worker, &phases, Clock::begin().now().wall);
+            let room = fold::room();
+            let mut text = facts(&worker, &phases, Clock::begin().now().wall, room);
             for trouble in &troubles {
-                let _ = write!(text, "\n! {trouble}\n");
+                let _ = write!(text, "\n{}\n", fold::lines(&format!("! {trouble}"), room));
             }
             if well {
                 text.push_str("\nall is well\n");
@@ -56,10 +58,11 @@ fn phases(tasks: &[TaskStatus]) -> BTreeMap<Phase, usize> {
 }
 
 /// How things are, a line each.
-fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp) -> String {
+fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp, room: Room) -> String {
     let mut text = String::new();
     let mut fact = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:<8} {}", escape::line(value));
+        let line = format!("{name:<8} {}", escape::line(value));
+        let _ = writeln!(text, "{}", fold::line(&line, 9, room));
     };
     let down = if worker.going_down { ", removing everything" } else { "" };
     let who = format!("{}, evenkeel {}, pid {}{down}", worker.worker, worker.version, worker.pid);

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::amount::{bytes, cpus, share};
 use super::args::{Common, ListFormat, SortBy, Top};
+use super::fold::{self, Room};
 use super::pick::{Picked, pick, short};
-use super::table::Table;
+use super::table::{Table, column};
 use super::{Exit, daemon, out};
 use crate::api::client::{Client, ClientError};
 use crate::api::measure::InstanceUsage;
@@ -130,8 +131,9 @@ fn written(used: &[Used], args: &Top) -> anyhow::Result<String> {
     let list = List { items: used };
     Ok(match args.output {
         ListFormat::Table | ListFormat::Wide if used.is_empty() => String::new(),
-        ListFormat::Table => table(used, false).text(""),
-        ListFormat::Wide => table(used, true).text(""),
+        ListFormat::Table => table(used, false, fold::room()).text(""),
+        // Who asks for all gets all.
+        ListFormat::Wide => table(used, true, None).text(""),
         ListFormat::Json if args.watch => serde_json::to_string(&list)? + "\n",
         ListFormat::Json => serde_json::to_string_pretty(&list)? + "\n",
         ListFormat::Yaml if args.watch => format!("---\n{}", serde_yaml::to_string(&list)?),
@@ -147,12 +149,19 @@ fn names(used: &[Used]) -> String {
     first.map(|it| short(&it.told.task) + "\n").collect()
 }
 
-fn table(used: &[Used], wide: bool) -> Table {
-    let mut header = vec!["NAME", "INSTANCE", "CPU", "MEMORY", "NET I/O", "BLOCK I/O"];
+fn table(used: &[Used], wide: bool, room: Room) -> Table {
+    let mut columns = vec![
+        column("NAME").cut(16),
+        column("INSTANCE"),
+        column("CPU"),
+        column("MEMORY"),
+        column("NET I/O").rank(1),
+        column("BLOCK I/O").rank(2),
+    ];
     if wide {
-        header.extend(["CPU%", "MEMORY%"]);
+        columns.extend([column("CPU%"), column("MEMORY%")]);
     }
-    let mut table = Table::of(&header);
+    let mut table = Table::of(&columns, room);
     for it in used {
         table.row(row(it, wide));
     }
@@ -236,7 +245,7 @@ mod tests {
             host   0.1        1m      100Mi        -          0B/100Mi    0.1%     -
             web    0.2        -       1.0Mi/64Mi   2.0Ki/5B   0B/1.0Mi    -        1.6%
         "]]
-        .assert_eq(&table(&by(SortBy::Cpu), true).text(""));
+        .assert_eq(&table(&by(SortBy::Cpu), true, None).text(""));
         assert_eq!(names(&by(SortBy::Memory)), "host\nweb\ndb\n");
         assert_eq!(names(&by(SortBy::Network)), "db\nweb\nhost\n");
         assert_eq!(names(&by(SortBy::Name)), "db\nhost\nweb\n");

@@ -5,7 +5,7 @@ mod gather;
 use serde::Serialize;
 
 use super::args::{ProblemFormat, Validate};
-use super::{Exit, escape, out};
+use super::{Exit, escape, fold, out};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::source::{Document, FileState};
 use crate::manifest::across;
@@ -105,7 +105,8 @@ impl<'a> Report<'a> {
     fn people(&self) -> String {
         let of = |problems: &[Diagnostic], weight| {
             let harmless: Vec<Diagnostic> = problems.iter().map(escape::problem).collect();
-            render::people_of(&harmless, weight, Colour::Always)
+            let room = fold::room();
+            fold::diagnostics(&render::people_of(&harmless, weight, Colour::Always, room), room)
         };
         let parts = [of(&self.warnings, Weight::Warning), of(&self.errors, Weight::Error)];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();

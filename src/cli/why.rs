@@ -11,7 +11,7 @@ use super::age::age;
 use super::args::{Common, TextFormat, Why};
 use super::pick::{pick, short};
 use super::view::{Teller, View};
-use super::{Exit, escape, health, out};
+use super::{Exit, escape, fold, health, out};
 use crate::api::Numbered;
 use crate::domain::fingerprint::fields;
 use crate::domain::instance::State;
@@ -61,7 +61,10 @@ pub async fn why(common: &Common, args: &Why) -> anyhow::Result<Exit> {
     };
     match args.output {
         TextFormat::Json => out::line(&serde_json::to_string_pretty(&story)?),
-        TextFormat::Text => out::data(&text(&story, args, Clock::begin().now().wall)),
+        TextFormat::Text => {
+            let told = text(&story, args, Clock::begin().now().wall);
+            out::data(&fold::lines(&told, fold::room()))
+        }
     }
 }
 

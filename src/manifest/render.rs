@@ -27,20 +27,30 @@ pub enum Weight {
 }
 
 /// Diagnostics for a person: each with its line, the place marked, and what to write instead.
-/// Ends with a line break, if there are any.
+/// Ends with a line break, if there are any. Of a line that is longer than `room` the part around
+/// the place is shown.
 #[must_use]
-pub fn people(diagnostics: &[Diagnostic], colour: Colour) -> String {
-    people_of(diagnostics, Weight::Error, colour)
+pub fn people(diagnostics: &[Diagnostic], colour: Colour, room: Option<usize>) -> String {
+    people_of(diagnostics, Weight::Error, colour, room)
 }
 
 /// As [`people`], of a weight.
 #[must_use]
-pub fn people_of(diagnostics: &[Diagnostic], weight: Weight, colour: Colour) -> String {
+pub fn people_of(
+    diagnostics: &[Diagnostic],
+    weight: Weight,
+    colour: Colour,
+    room: Option<usize>,
+) -> String {
     let renderer = match colour {
         Colour::Always => Renderer::styled(),
         Colour::Never => Renderer::plain(),
     }
     .decor_style(DecorStyle::Ascii);
+    let renderer = match room {
+        Some(room) => renderer.term_width(room),
+        None => renderer,
+    };
     let mut shown = String::new();
     for diagnostic in diagnostics {
         shown.push_str(&renderer.render(&[group(diagnostic, weight)]));
@@ -162,20 +172,20 @@ mod tests {
               |
               = help: did you mean `image`?
         "]]
-        .assert_eq(&people(&[sample()], Colour::Never));
-        assert!(people(&[sample()], Colour::Always).contains('\u{1b}'));
-        assert_eq!(people(&[], Colour::Never), "");
+        .assert_eq(&people(&[sample()], Colour::Never, None));
+        assert!(people(&[sample()], Colour::Always, None).contains('\u{1b}'));
+        assert_eq!(people(&[], Colour::Never, None), "");
     }
 
     #[test]
     fn a_place_that_is_not_kept_is_shown_by_its_number() {
         let mut problem = sample();
         problem.place = Some(Span { line: 7, column: 900, width: 3, text: "short".into() });
-        assert!(people(&[problem.clone()], Colour::Never).contains("web.yaml:7:"));
+        assert!(people(&[problem.clone()], Colour::Never, None).contains("web.yaml:7:"));
         problem.place = Some(Span { line: 7, column: 1, width: 1, text: String::new() });
-        assert!(people(&[problem.clone()], Colour::Never).contains("--> web.yaml:7"));
+        assert!(people(&[problem.clone()], Colour::Never, None).contains("--> web.yaml:7"));
         problem.place = None;
-        assert!(people(&[problem], Colour::Never).contains("--> web.yaml\n"));
+        assert!(people(&[problem], Colour::Never, None).contains("--> web.yaml\n"));
     }
 
     #[test]

@@ -670,6 +670,67 @@ async fn a_daemon_must_hand_out_kept_logs() {
     assert_eq!(not_there, None);
 }
 
+/// What a command writes to a terminal of so many columns, without its colours.
+fn in_terminal(shell: &Shell, columns: usize, args: &[&str], asked: Option<usize>) -> Vec<String> {
+    let command = shell.command(args);
+    let mut terminal = Command::new("script");
+    let program = command.get_program().to_str().unwrap();
+    let typed = format!("stty cols {columns}; {program} {}", args.join(" "));
+    terminal.args(["-qec", &typed, "/dev/null"]).env_remove("COLUMNS");
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => terminal.env(name, value),
+            None => terminal.env_remove(name),
+        };
+    }
+    terminal.envs(asked.map(|asked| ("COLUMNS", asked.to_string())));
+    let output = terminal.current_dir(shell.path()).stdin(Stdio::null()).output();
+    let text = String::from_utf8(output.expect("`script` makes terminals").stdout).unwrap();
+    text.lines().map(|line| plain(line.trim_end_matches('\r'))).collect()
+}
+
+/// A line without its colours.
+fn plain(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
+}
+
+#[tokio::test]
+async fn what_a_narrow_terminal_shows_must_be_folded_and_what_a_pipe_gets_not() {
+    let shell = with_state().await;
+    shell.write("tasks/web.yaml", &WEB.replace("image:", "imgae:"));
+    let commands: [&[&str]; 7] = [
+        &["get"],
+        &["get", "-A"],
+        &["describe", "web"],
+        &["events"],
+        &["why", "web"],
+        &["validate", "tasks"],
+        &["plan", "tasks"],
+    ];
+    for args in commands {
+        for columns in [40, 60] {
+            let by_size = in_terminal(&shell, columns, args, None);
+            let by_wish = in_terminal(&shell, 400, args, Some(columns));
+            for shown in [by_size, by_wish] {
+                assert!(shown.len() > 2, "{args:?}: {shown:#?}");
+                for line in &shown {
+                    // What is one word stays one.
+                    let is_word = !line.trim_start_matches([' ', '-', '>']).contains(' ');
+                    let fits = line.chars().count() <= columns;
+                    assert!(fits || is_word, "{args:?} at {columns}: {line:?}\n{shown:#?}");
+                }
+            }
+        }
+        let piped = shell.run(args).stdout;
+        assert!(piped.lines().any(|line| line.chars().count() > 40), "{args:?}: {piped}");
+        let asked = shell.command(args).env("COLUMNS", "40").output().unwrap();
+        let asked = String::from_utf8(asked.stdout).unwrap();
+        assert_eq!(asked.lines().count(), piped.lines().count(), "{args:?}: {asked}");
+    }
+}
+
 // Doing it once.
 
 #[test]

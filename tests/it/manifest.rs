@@ -56,7 +56,7 @@ fn problems(state: &FileState) -> Vec<Diagnostic> {
 }
 
 fn documents(state: FileState) -> Vec<Document> {
-    let shown = render::people(&problems(&state), Colour::Never);
+    let shown = render::people(&problems(&state), Colour::Never, None);
     match state {
         FileState::Read { documents, .. } => documents,
         other => panic!("{other:?}\n{shown}"),
@@ -64,7 +64,7 @@ fn documents(state: FileState) -> Vec<Document> {
 }
 
 fn task_of(state: FileState) -> Task {
-    let shown = render::people(&problems(&state), Colour::Never);
+    let shown = render::people(&problems(&state), Colour::Never, None);
     match documents(state).into_iter().next() {
         Some(Document::Task { task, .. }) => *task,
         other => panic!("{other:?}\n{shown}"),
@@ -453,7 +453,7 @@ proptest! {
     fn no_text_makes_the_reader_panic(text in "[-:a-z0-9 \n\t\"'&*!|>%@`{}\\[\\],#?~.]{0,200}") {
         let state = read(&text);
         let shown = problems(&state);
-        let seen = render::people(&shown, Colour::Always);
+        let seen = render::people(&shown, Colour::Always, None);
         prop_assert_eq!(seen.matches("-->").count() >= shown.len(), true);
         prop_assert_eq!(render::github(&shown, "").lines().count(), shown.len());
         prop_assert!(shown.iter().all(|problem| problem.help.is_some()));
@@ -462,7 +462,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let shown = problems(&read_as(Level::Baseline, "a.yaml", &bytes));
-        prop_assert_eq!(render::people(&shown, Colour::Never).is_empty(), shown.is_empty());
+        prop_assert_eq!(render::people(&shown, Colour::Never, None).is_empty(), shown.is_empty());
     }
 
     #[test]

@@ -11,12 +11,15 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
-use crate::cli::{escape, out};
+use crate::cli::{escape, fold, out};
 use crate::domain::time::Timestamp;
 use crate::worker::{Clock, EVENT_TARGET};
 
 /// No column grows beyond this: one long name must not push all others to the right.
 const WIDEST: usize = 28;
+
+/// How far in a line goes on that a terminal has no place for.
+const HANG: usize = 4;
 
 /// As wide as the usual reasons, so that the column does not jump with the first lines.
 const USUAL: usize = "ImageReady".len();
@@ -82,7 +85,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut record = Record::default();
         event.record(&mut record);
         let now = Clock::begin().now().wall;
-        out::say(&self.line(event.metadata(), &record, now));
+        let line = self.line(event.metadata(), &record, now);
+        out::show(&fold::line(&line, HANG, fold::room_to_talk()));
     }
 }
 

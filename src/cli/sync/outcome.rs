@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::cli::args::Common;
 use crate::cli::pick::short;
-use crate::cli::table::Table;
-use crate::cli::{Exit, escape, health, out};
+use crate::cli::table::{Table, column};
+use crate::cli::{Exit, escape, fold, health, out};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::status::{Phase, TaskStatus};
 use crate::manifest::render::{self, Colour};
@@ -29,7 +29,8 @@ impl Outcome {
     /// If the table can't be written.
     pub fn tell(&self, common: &Common, dir: &Path) -> anyhow::Result<Exit> {
         if !self.tasks.is_empty() {
-            let mut table = Table::of(&["NAME", "READY", "STATUS"]);
+            let columns = [column("NAME").cut(24), column("READY"), column("STATUS").cut(18)];
+            let mut table = Table::of(&columns, fold::room());
             for task in &self.tasks {
                 let ready = format!("{}/{}", task.ready_replicas, task.replicas);
                 table.row([short(&task.name), ready, health::word(task)]);
@@ -39,7 +40,9 @@ impl Outcome {
         let problems: Vec<Diagnostic> =
             self.overview.problems.iter().map(|it| escape::problem(&beneath(dir, it))).collect();
         if !problems.is_empty() {
-            out::say(&format!("\n{}", render::people(&problems, Colour::Always)));
+            let room = fold::room_to_talk();
+            let shown = render::people(&problems, Colour::Always, room);
+            out::show(&format!("\n{}", fold::diagnostics(&shown, room)));
         }
         for sentence in self.held(common) {
             out::say(&sentence);
