@@ -32,7 +32,7 @@ pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
     let mut seen = Seen::default();
     seen.sync(&mut watching).await?;
     let mut reading = Reading::of(&open);
-    reading.look(&client, &open).await?;
+    reading.look(&client, &open, &mut seen.tasks).await?;
     let mut failed = false;
     for name in open.clone() {
         // A file that asks for it may have been saved just now.
@@ -46,7 +46,7 @@ pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
         }
     }
     loop {
-        reading.look(&client, &open).await?;
+        reading.look(&client, &open, &mut seen.tasks).await?;
         for name in open.clone() {
             let task = seen.tasks.get(&name);
             match verdict_on(reading.standing(&name, task), args.goal, task) {

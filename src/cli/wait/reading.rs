@@ -60,11 +60,16 @@ impl Reading {
         open.iter().all(is_read)
     }
 
-    /// Compares, if that is due.
+    /// Compares, if that is due. Of a task that was not told of yet, it says how it is.
     ///
     /// # Errors
     /// If there is no answer.
-    pub async fn look(&mut self, client: &Client, open: &BTreeSet<TaskName>) -> anyhow::Result<()> {
+    pub async fn look(
+        &mut self,
+        client: &Client,
+        open: &BTreeSet<TaskName>,
+        told: &mut BTreeMap<TaskName, TaskStatus>,
+    ) -> anyhow::Result<()> {
         let begun = Instant::now();
         if self.is_done(open) || begun < self.again {
             return Ok(());
@@ -90,6 +95,9 @@ impl Reading {
         for name in open {
             let taken = asked.taken(name, &known);
             self.take(name, taken);
+        }
+        for status in known.tasks.into_iter().filter(|it| open.contains(&it.name)) {
+            told.entry(status.name.clone()).or_insert(status);
         }
         self.again = begun + AGAIN.max(begun.elapsed() * 4);
         Ok(())
