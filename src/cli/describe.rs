@@ -13,7 +13,7 @@ use super::view::{Teller, View};
 use super::{Exit, escape, get, health, out};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::event::Event;
-use crate::domain::status::{InstanceStatus, TaskStatus, Truth};
+use crate::domain::status::{Condition, InstanceStatus, TaskStatus, Truth};
 use crate::domain::time::Timestamp;
 use crate::manifest::render;
 use crate::worker::Clock;
@@ -135,7 +135,8 @@ fn conditions(task: &TaskStatus, look: &Look<'_>) -> String {
         sentences("MESSAGE"),
     ];
     let mut table = Table::of(&columns, look.room);
-    for condition in &task.conditions {
+    for (index, condition) in task.conditions.iter().enumerate() {
+        let message = said_once(condition, &task.conditions[..index]);
         let status = match condition.status {
             Truth::True => "True",
             Truth::False => "False",
@@ -143,9 +144,20 @@ fn conditions(task: &TaskStatus, look: &Look<'_>) -> String {
         };
         let since = age(look.now.since(condition.last_transition_time));
         let type_ = condition.type_.to_string();
-        table.row([&*type_, status, &since, &condition.reason, &condition.message]);
+        table.row([&*type_, status, &since, &condition.reason, &message]);
     }
     table.text("  ")
+}
+
+/// What a condition says, but for what one of those `before` has said in the same words.
+fn said_once(condition: &Condition, before: &[Condition]) -> String {
+    let message = &condition.message;
+    let repeats = before.iter().find_map(|it| {
+        let first = message.strip_suffix(&*it.message)?;
+        let is_whole = first.is_empty() || first.ends_with(": ");
+        (is_whole && !it.message.is_empty()).then(|| format!("{first}as {} says", it.type_))
+    });
+    repeats.unwrap_or_else(|| message.clone())
 }
 
 fn instances(instances: &[InstanceStatus], look: &Look<'_>) -> String {
@@ -225,6 +237,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_two_conditions_say_must_be_told_once() {
+        let condition = |type_: &str, message: &str| -> Condition {
+            serde_json::from_value(json!({
+                "type": type_, "status": "False", "reason": "R", "message": message,
+                "lastTransitionTime": "2026-01-31T09:30:00Z", "observedGeneration": 1,
+            }))
+            .unwrap()
+        };
+        let end = "0.1 ended: Error, exit code 3";
+        let all = [
+            condition("Converged", "nothing is to be done"),
+            condition("Progressing", end),
+            condition("Ready", &format!("0 of 1 ready: {end}")),
+        ];
+        let told: Vec<String> = (0..3).map(|index| said_once(&all[index], &all[..index])).collect();
+        assert_eq!(told, ["nothing is to be done", end, "0 of 1 ready: as Progressing says"]);
+        let same = condition("Ready", end);
+        assert_eq!(said_once(&same, &all[..2]), "as Progressing says");
+        let other = condition("Ready", &format!("1{end}"));
+        assert_eq!(said_once(&other, &all[..2]), other.message, "10.1 is another one");
+    }
 
     #[test]
     fn what_two_attempts_ended_with_must_be_told_once() {
