@@ -67,6 +67,17 @@ pub fn skip(why: &str) {
     }
 }
 
+/// Whether there is a program. One that is not there is told of; where CI runs it has to be.
+pub fn has_program(program: &str) -> bool {
+    let tried = Command::new(program).arg("--version").output();
+    let there = tried.is_ok_and(|output| output.status.success());
+    assert!(there || std::env::var_os("CI").is_none(), "there is no {program}, and CI needs one");
+    if !there {
+        skip(&format!("no {program}"));
+    }
+    there
+}
+
 /// Whether there is an engine; the image is made then.
 fn is_there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();

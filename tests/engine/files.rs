@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use evenkeel::domain::container::label;
 
-use crate::bench::skip;
+use crate::bench::has_program;
 use crate::house::{House, condition, service};
 
 /// How long a manifest may be away before its task goes.
@@ -22,10 +22,6 @@ fn in_source<'a>(house: &House, program: &str, arguments: impl IntoIterator<Item
     let output = command.stdin(std::process::Stdio::null()).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program}: {error}");
-}
-
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 #[test]
@@ -121,15 +117,15 @@ fn a_directory_that_is_away_or_empty_takes_nothing_along() {
 /// A way of writing a file, and what does it.
 type Way = (&'static str, fn(&House, &str, &str));
 
-/// Ways to write the text of `a.yaml` anew; what is given is its `V`, before and now.
+/// Ways to write the text of `a.yaml` anew, by the real program or, where there is none, as that does
+/// it; what is given is its `V`, before and now.
 const WAYS: [Way; 7] = [
     ("sed -i", |house, from, to| in_source(house, "sed", ["-i", &substitute(from, to), "a.yaml"])),
     ("vim", |house, from, to| {
-        if has("vim") {
+        if has_program("vim") {
             let command = format!("+%{}", substitute(from, to));
             in_source(house, "vim", ["-u", "NONE", "-es", &command, "+wq", "a.yaml"]);
         } else {
-            skip("vim is not there: only what it does to files is tried");
             // A probe, a backup by renaming, the new file, the backup removed.
             fs::write(house.path("4913"), "").unwrap();
             fs::remove_file(house.path("4913")).unwrap();
@@ -139,7 +135,7 @@ const WAYS: [Way; 7] = [
         }
     }),
     ("vim on the file itself", |house, from, to| {
-        if has("vim") {
+        if has_program("vim") {
             let command = format!("+%{}", substitute(from, to));
             let arguments = ["-u", "NONE", "-es", "+set backupcopy=yes", &command, "+wq"];
             in_source(house, "vim", arguments.into_iter().chain(["a.yaml"]));
@@ -152,10 +148,9 @@ const WAYS: [Way; 7] = [
     // What it copies keeps its time, which is long ago here.
     ("rsync", |house, _, to| {
         let copy = aside(house, &service("a", to, ""));
-        if has("rsync") {
+        if has_program("rsync") {
             in_source(house, "rsync", ["-a", "--ignore-times", copy.to_str().unwrap(), "a.yaml"]);
         } else {
-            skip("rsync is not there: only what it does to files is tried");
             fs::copy(&copy, house.path(".a.yaml.Xy12zA")).unwrap();
             set_long_ago(&house.path(".a.yaml.Xy12zA"));
             fs::rename(house.path(".a.yaml.Xy12zA"), house.path("a.yaml")).unwrap();
@@ -163,7 +158,7 @@ const WAYS: [Way; 7] = [
     }),
     ("rsync --inplace", |house, _, to| {
         let copy = aside(house, &service("a", to, ""));
-        if has("rsync") {
+        if has_program("rsync") {
             let from = copy.to_str().unwrap();
             in_source(house, "rsync", ["-a", "--ignore-times", "--inplace", from, "a.yaml"]);
         } else {
@@ -336,4 +331,42 @@ fn a_swapped_link_as_kubernetes_makes_it_changes_only_what_differs() {
     house.assert_same(&[&b]);
     let events = house.ask("/v1/events?limit=200&task=default/a").to_string();
     assert_eq!(events.matches("\"Revision\"").count(), 2, "{events}");
+}
+
+#[test]
+fn a_directory_that_rsync_brings_up_to_date_is_taken_file_by_file() {
+    if !has_program("rsync") {
+        return;
+    }
+    let Some(house) = House::open() else { return };
+    let from = house.home.path().join("deployed");
+    fs::create_dir(&from).unwrap();
+    let put = |name: &str, value: &str| {
+        fs::write(from.join(format!("{name}.yaml")), service(name, value, "")).unwrap();
+    };
+    // All that it brings is as old as it was there, and what is the same is brought again.
+    let deploy = || {
+        for entry in fs::read_dir(&from).unwrap() {
+            set_long_ago(&entry.unwrap().path());
+        }
+        let source = format!("{}/", from.display());
+        in_source(&house, "rsync", ["-a", "--ignore-times", "--delete", &source, "./"]);
+    };
+    for name in ["a", "b", "c"] {
+        put(name, "1");
+    }
+    deploy();
+    let [a, b, c] = ["a", "b", "c"].map(|name| house.wait_up(name));
+    put("a", "2");
+    put("d", "1");
+    fs::remove_file(from.join("c.yaml")).unwrap();
+    deploy();
+    let waited = house.evenkeel("wait", ["a", "d", "--for=Ready"]);
+    assert!(waited.status.success(), "{waited:?}");
+    let after = house.wait_value("a", "2");
+    assert_eq!(after.label(label::ATTEMPT), "2");
+    house.wait("what it deleted goes", || house.status("c").is_none().then_some(()));
+    house.assert_same(&[&b, &house.wait_up("d"), &house.wait_up("a")]);
+    assert!(house.inspect(&c.id).is_none_or(|seen| !seen.is_live()));
+    assert!(house.inspect(&a.id).is_none_or(|seen| !seen.is_live()));
 }

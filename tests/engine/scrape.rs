@@ -6,20 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::bench::skip;
+use crate::bench::has_program;
 use crate::exposition::{families, listed, sample};
 use crate::house::{House, fetch, fetch_as, free_port, service};
-
-/// A program that is not there is told of, and where CI runs it has to be.
-fn is_there(program: &str) -> bool {
-    let tried = Command::new(program).arg("--version").output();
-    let there = tried.is_ok_and(|output| output.status.success());
-    assert!(there || std::env::var_os("CI").is_none(), "no {program}");
-    if !there {
-        skip(&format!("no {program}"));
-    }
-    there
-}
 
 /// Ends with the test.
 struct Program(Child);
@@ -72,7 +61,7 @@ fn what_is_measured_must_be_told_as_the_readme_says_and_pass_promtool() {
     let took = value("evenkeel_saved_to_running_seconds_sum");
     assert!((0.01..60.0).contains(&took), "{took}");
 
-    if !is_there("promtool") {
+    if !has_program("promtool") {
         return;
     }
     let mut check = Command::new("promtool")
@@ -89,7 +78,7 @@ fn what_is_measured_must_be_told_as_the_readme_says_and_pass_promtool() {
 #[test]
 fn prometheus_must_take_what_is_told() {
     let Some((house, port)) = measured() else { return };
-    if !is_there("prometheus") {
+    if !has_program("prometheus") {
         return;
     }
     let config = house.home.path().join("prometheus.yml");
