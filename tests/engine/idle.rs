@@ -1,5 +1,6 @@
 //! What it asks of the engine to keep things as they are, and how soon a saved file runs.
 
+use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use evenkeel::domain::time::Timestamp;
@@ -49,42 +50,65 @@ fn what_runs_as_it_should_is_asked_for_and_nothing_else_is() {
     assert!(since.iter().all(|line| is_list(line) || is_inspect(line)), "{since:#?}");
 }
 
+/// How often each is measured, side by side.
+const ROUNDS: usize = 7;
+
+/// From a saved file to its process, in milliseconds; both as the engine's clock has them.
+fn from_file(house: &House, name: &str) -> i64 {
+    let saved = now();
+    house.save(&format!("{name}.yaml"), &service(name, "1", ""));
+    let seen = house.wait("it runs", || house.live(name).pop());
+    started(house, &seen.id) - saved
+}
+
+/// The same from the first of the two calls to the engine that it takes at the least.
+fn by_calls(house: &House) -> i64 {
+    let body = json!({
+        "Image": IMAGE,
+        "Cmd": ["sleep", "3600"],
+        "Labels": { "evenkeel-test.stranger-of": house.worker() },
+        "HostConfig": { "NetworkMode": format!("evenkeel.{}.default", house.worker()) },
+    });
+    let asked = now();
+    let (status, made) = post(&house.engine, "/containers/create", &body.to_string()).unwrap();
+    assert_eq!(status, 201, "{made}");
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let id = made["Id"].as_str().unwrap();
+    let (status, answer) = post(&house.engine, &format!("/containers/{id}/start"), "").unwrap();
+    assert_eq!(status, 204, "{answer}");
+    started(house, id) - asked
+}
+
+fn started(house: &House, id: &str) -> i64 {
+    Timestamp::parse(&house.inspect(id).unwrap().started_at).unwrap().millis()
+}
+
+/// The budget is 60 ms more than the calls take, in the median. What the machine does besides takes
+/// from both, and not the same from each: so a factor, and some more.
 #[test]
-fn a_saved_file_runs_soon() {
+fn a_saved_file_runs_nearly_as_soon_as_the_engine_can() {
     let Some(house) = House::open() else { return };
     // Its network is there already, for both.
     house.save("first.yaml", &service("first", "1", ""));
     house.wait_up("first");
-    let network = format!("evenkeel.{}.default", house.worker());
-    let started = |id: &str| {
-        let seen = house.inspect(id).unwrap();
-        Timestamp::parse(&seen.started_at).unwrap().millis()
-    };
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
-    for round in 0..5 {
+    for round in 0..ROUNDS {
         let name = format!("t{round}");
-        let saved = now();
-        house.save(&format!("{name}.yaml"), &service(&name, "1", ""));
-        let seen = house.wait("it runs", || house.live(&name).pop());
-        ours.push(started(&seen.id) - saved);
-
-        let body = json!({
-            "Image": IMAGE,
-            "Cmd": ["sleep", "3600"],
-            "Labels": { "evenkeel-test.stranger-of": house.worker() },
-            "HostConfig": { "NetworkMode": network },
-        });
-        let asked = now();
-        let (status, made) = post(&house.engine, "/containers/create", &body.to_string()).unwrap();
-        assert_eq!(status, 201, "{made}");
-        let made: serde_json::Value = serde_json::from_str(&made).unwrap();
-        let id = made["Id"].as_str().unwrap();
-        post(&house.engine, &format!("/containers/{id}/start"), "").unwrap();
-        raw.push(started(id) - asked);
+        // Each goes first in turn.
+        if round % 2 == 0 {
+            ours.push(from_file(&house, &name));
+            raw.push(by_calls(&house));
+        } else {
+            raw.push(by_calls(&house));
+            ours.push(from_file(&house, &name));
+        }
     }
+    let told =
+        format!("saved to running {ours:?} ms, the engine's own create and start {raw:?} ms");
     let (ours, raw) = (median(ours), median(raw));
-    println!(
-        "saved to running: {ours} ms; the engine's own create and start: {raw} ms (medians of 5)"
-    );
-    assert!(ours < raw + 3000, "{ours} ms, of them the engine's {raw} ms");
+    let bound = raw * 3 / 2 + 250;
+    let told = format!("medians {ours} and {raw} ms, bound {bound} ms: {told}");
+    // Past the harness, which would show it for a failure only.
+    std::io::stderr().write_all(format!("{told}\n").as_bytes()).unwrap();
+    assert!(ours <= bound, "{told}");
 }
