@@ -4,6 +4,7 @@ mod ask;
 mod news;
 mod top;
 mod value;
+mod work;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use ask::{
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
 pub use top::{SortBy, Top};
 use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
+pub use work::{Apply, Delete};
 
 use crate::domain::name::WorkerName;
 use crate::domain::policy::{Level, Policy};
@@ -37,6 +39,7 @@ const DEFAULT_WORKER: &str = "default";
         evenkeel run ./tasks            keep this host as ./tasks says, until stopped\n  \
         evenkeel sync ./tasks           do it once and wait until it is so\n  \
         evenkeel validate ./tasks       check manifests; needs no engine\n  \
+        evenkeel apply -f web.yaml      have the daemon take a manifest\n  \
         evenkeel get                    what runs now\n  \
         evenkeel why web                and why it is as it is\n  \
         evenkeel logs web -f            what it writes\n\n\
@@ -145,6 +148,10 @@ pub enum Command {
     Events(Events),
     /// Tell why a task is as it is: what led there, and what it waits for
     Why(Why),
+    /// Have manifests put into the daemon's directory: made, or replaced where they stand
+    Apply(Apply),
+    /// Remove tasks: their manifests, and what runs
+    Delete(Delete),
     /// Wait until tasks are ready, completed or deleted
     Wait(Wait),
     /// Print what the containers of a task wrote

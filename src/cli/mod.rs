@@ -5,11 +5,13 @@
 
 mod age;
 mod amount;
+mod apply;
 mod approve;
 mod args;
 mod asked;
 mod complete;
 mod daemon;
+mod delete;
 mod describe;
 mod down;
 mod escape;
@@ -25,6 +27,7 @@ mod pick;
 mod plan;
 mod run;
 mod schema;
+mod send;
 mod status;
 mod sync;
 mod table;
@@ -115,6 +118,8 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Events(events) => events::events(&common, &events).await,
             Command::Why(why) => why::why(&common, &why).await,
             Command::Wait(wait) => Box::pin(wait::wait(&common, &wait)).await,
+            Command::Apply(apply) => Box::pin(apply::apply(&common, &apply)).await,
+            Command::Delete(delete) => Box::pin(delete::delete(&common, &delete)).await,
             Command::Logs(logs) => logs::logs(&common, &logs).await,
             Command::Status(status) => status::status(&common, &status).await,
             Command::Approve(approve) => approve::approve(&common, &approve).await,

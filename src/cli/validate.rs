@@ -1,6 +1,6 @@
 //! `evenkeel validate`.
 
-mod gather;
+pub(super) mod gather;
 
 use serde::Serialize;
 

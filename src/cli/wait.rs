@@ -3,6 +3,7 @@
 mod reading;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
@@ -21,71 +22,136 @@ const GONE: &str = "its manifest is gone";
 /// Waits until tasks are as is asked, or can't become so.
 pub async fn wait(common: &Common, args: &Wait) -> anyhow::Result<Exit> {
     let client = Client::of(&daemon::state_dir(common)?);
-    let mut open = BTreeSet::new();
+    let mut goals = BTreeMap::new();
     for name in &args.names {
-        open.insert(named(name, args.named.namespace.as_ref())?);
+        goals.insert(named(name, args.named.namespace.as_ref())?, args.goal);
     }
-    // Of one task nothing else has to be told.
-    let only = open.first().filter(|_| open.len() == 1);
-    let mut watching = client.watch(only, None).await?;
-    let deadline = Instant::now() + args.timeout;
-    let mut seen = Seen::default();
-    seen.sync(&mut watching).await?;
-    let mut reading = Reading::of(&open);
-    reading.look(&client, &open, &mut seen.tasks).await?;
-    let mut failed = false;
-    for name in open.clone() {
-        // A file that asks for it may have been saved just now.
-        if matches!(reading.standing(&name, None), Standing::Unread | Standing::Refused(_)) {
-            continue;
-        }
-        if let Some(why) = seen.is_unknown(&client, &name, args.goal).await? {
-            out::say(&format!("error: {why}"));
-            open.remove(&name);
-            failed = true;
-        }
+    let mut waiting = Waiting::begin(&client, goals, args.timeout).await?;
+    waiting.drop_unknown().await?;
+    waiting.end(&is_so).await
+}
+
+/// Waits until each task is as is asked of it, or can't become so; tells of each with `told`.
+///
+/// # Errors
+/// If the daemon does not answer.
+pub async fn all(
+    client: &Client,
+    goals: BTreeMap<TaskName, WaitFor>,
+    timeout: Duration,
+    told: &dyn Fn(&TaskName, WaitFor) -> String,
+) -> anyhow::Result<Exit> {
+    if goals.is_empty() {
+        return Ok(Exit::Ok);
     }
-    loop {
-        reading.look(&client, &open, &mut seen.tasks).await?;
-        for name in open.clone() {
-            let task = seen.tasks.get(&name);
-            match verdict_on(reading.standing(&name, task), args.goal, task) {
+    Waiting::begin(client, goals, timeout).await?.end(told).await
+}
+
+/// That a task is as is asked of it.
+pub fn is_so(name: &TaskName, goal: WaitFor) -> String {
+    format!("{} is {}", short(name), word(goal))
+}
+
+/// Tasks that are waited for.
+struct Waiting<'a> {
+    client: &'a Client,
+    goals: BTreeMap<TaskName, WaitFor>,
+    /// Those that are not as is asked yet.
+    open: BTreeSet<TaskName>,
+    failed: bool,
+    timeout: Duration,
+    deadline: Instant,
+    watching: Watching,
+    seen: Seen,
+    reading: Reading,
+}
+
+impl<'a> Waiting<'a> {
+    async fn begin(
+        client: &'a Client,
+        goals: BTreeMap<TaskName, WaitFor>,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
+        let open: BTreeSet<TaskName> = goals.keys().cloned().collect();
+        // Of one task nothing else has to be told.
+        let only = open.first().filter(|_| open.len() == 1);
+        let mut watching = client.watch(only, None).await?;
+        let deadline = Instant::now() + timeout;
+        let mut seen = Seen::default();
+        seen.sync(&mut watching).await?;
+        let reading = Reading::of(&open);
+        Ok(Self { client, goals, open, failed: false, timeout, deadline, watching, seen, reading })
+    }
+
+    /// Tells of those that there are not, and never were.
+    async fn drop_unknown(&mut self) -> anyhow::Result<()> {
+        self.reading.look(self.client, &self.open, &mut self.seen.tasks).await?;
+        for (name, goal) in &self.goals {
+            // A file that asks for it may have been saved just now.
+            let standing = self.reading.standing(name, None);
+            if matches!(standing, Standing::Unread | Standing::Refused(_)) {
+                continue;
+            }
+            if let Some(why) = self.seen.is_unknown(self.client, name, *goal).await? {
+                out::say(&format!("error: {why}"));
+                self.open.remove(name);
+                self.failed = true;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(mut self, told: &dyn Fn(&TaskName, WaitFor) -> String) -> anyhow::Result<Exit> {
+        loop {
+            self.reading.look(self.client, &self.open, &mut self.seen.tasks).await?;
+            self.judge(told)?;
+            if self.open.is_empty() {
+                return Ok(if self.failed { Exit::Failed } else { Exit::Ok });
+            }
+            if self.failed {
+                // What is left can't make it good again.
+                return Ok(Exit::Failed);
+            }
+            let is_read = self.reading.is_done(&self.open);
+            let until = if is_read { self.deadline } else { self.deadline.min(self.reading.again) };
+            match timeout_at(until, self.watching.next()).await {
+                Ok(told) => self.seen.take(told?, &mut self.watching).await?,
+                Err(_) if Instant::now() < self.deadline => {}
+                Err(_) => break,
+            }
+        }
+        for name in &self.open {
+            let (goal, shown) = (word(self.goals[name]), short(name));
+            let task = self.seen.tasks.get(name);
+            let how = match self.reading.standing(name, task) {
+                Standing::Unread => "; what its file says now is not read yet".to_owned(),
+                _ => task.map_or_else(String::new, how),
+            };
+            let (timeout, how) = (self.timeout, escape::line(&how));
+            out::say(&format!("{shown} is not {goal} after {timeout:?}{how}"));
+        }
+        Ok(Exit::Deadline)
+    }
+
+    /// Tells of those that are as is asked, and of those that can't become so.
+    fn judge(&mut self, told: &dyn Fn(&TaskName, WaitFor) -> String) -> anyhow::Result<()> {
+        for name in self.open.clone() {
+            let (task, goal) = (self.seen.tasks.get(&name), self.goals[&name]);
+            match verdict_on(self.reading.standing(&name, task), goal, task) {
                 Verdict::So => {
-                    out::line(&format!("{} is {}", short(&name), word(args.goal)))?;
+                    out::line(&told(&name, goal))?;
                 }
                 Verdict::Never(why) => {
-                    let (name, goal) = (short(&name), word(args.goal));
+                    let (name, goal) = (short(&name), word(goal));
                     out::say(&format!("{name} can't become {goal}: {}", escape::line(&why)));
-                    failed = true;
+                    self.failed = true;
                 }
                 Verdict::NotYet => continue,
             }
-            open.remove(&name);
+            self.open.remove(&name);
         }
-        if open.is_empty() {
-            return Ok(if failed { Exit::Failed } else { Exit::Ok });
-        }
-        if failed {
-            // What is left can't make it good again.
-            return Ok(Exit::Failed);
-        }
-        let until = if reading.is_done(&open) { deadline } else { deadline.min(reading.again) };
-        match timeout_at(until, watching.next()).await {
-            Ok(told) => seen.take(told?, &mut watching).await?,
-            Err(_) if Instant::now() < deadline => {}
-            Err(_) => break,
-        }
+        Ok(())
     }
-    for name in open {
-        let (goal, shown) = (word(args.goal), short(&name));
-        let task = seen.tasks.get(&name);
-        let how = match reading.standing(&name, task) {
-            Standing::Unread => "; what its file says now is not read yet".to_owned(),
-            _ => task.map_or_else(String::new, how),
-        };
-        out::say(&format!("{shown} is not {goal} after {:?}{}", args.timeout, escape::line(&how)));
-    }
-    Ok(Exit::Deadline)
 }
 
 /// What was told of the tasks.

@@ -1,6 +1,7 @@
 //! The command line as a person or a program types it; no engine is needed.
 
 mod live;
+mod work;
 
 use std::fs;
 use std::io::Write as _;
@@ -101,7 +102,9 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
+    "apply",
+    "delete",
     "events",
     "completion",
     "explain",
@@ -196,6 +199,11 @@ fn what_makes_no_sense_must_end_with_64() {
         &["logs", "web", "--since", "yesterday"],
         &["logs", "web", "-f", "-p"],
         &["validate"],
+        &["apply"],
+        &["apply", "web.yaml"],
+        &["apply", "-f", "web.yaml", "--dry-run", "--wait"],
+        &["delete"],
+        &["delete", "web", "-f", "web.yaml"],
         &["approve", "everything"],
         &["get", "--worker", "-"],
         &[],
@@ -240,6 +248,7 @@ fn where_nothing_runs_and_nothing_was_written_down_the_exit_code_must_be_4() {
         &["get", "web", "-o", "json"],
         &["describe", "web"],
         &["logs", "web"],
+        &["delete", "web"],
         &["status"],
         &["approve", "prune"],
         &["approve", "source", "--yes"],

@@ -17,7 +17,7 @@ use crate::manifest::{self, MAX_FILE_BYTES};
 use crate::watch::read_once;
 
 /// What stands for standard input, and how that is shown.
-const STDIN: (&str, &str) = ("-", "<stdin>");
+pub(in crate::cli) const STDIN: (&str, &str) = ("-", "<stdin>");
 
 /// Manifests, by paths that can be opened from where the command was typed.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ pub fn gather(paths: &[PathBuf], policy: &Policy) -> anyhow::Result<Gathered> {
     Ok(gathered)
 }
 
-fn is_named_dir(path: &Path) -> bool {
+pub(in crate::cli) fn is_named_dir(path: &Path) -> bool {
     path.as_os_str() != STDIN.0 && path.is_dir()
 }
 
@@ -123,7 +123,7 @@ fn placed(path: &Path) -> anyhow::Result<(String, String)> {
 }
 
 /// What stands before the files of a directory: nothing for `.`, else the path as it was typed.
-fn prefix(path: &Path) -> String {
+pub(in crate::cli) fn prefix(path: &Path) -> String {
     let typed = path.display().to_string();
     match typed.trim_end_matches('/') {
         "." => String::new(),
@@ -132,7 +132,7 @@ fn prefix(path: &Path) -> String {
 }
 
 /// One byte more than a manifest may have, at most: that it is too long is told of it then.
-fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
+pub(in crate::cli) fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::{Ran, Shell, WEB};
 
 /// A program that runs until it is dropped.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Running {
     fn of(mut command: Command) -> Self {
@@ -39,7 +39,7 @@ impl Drop for Running {
 }
 
 /// A daemon that has accepted `web`.
-fn daemon(shell: &Shell) -> Running {
+pub fn daemon(shell: &Shell) -> Running {
     shell.write("tasks/web.yaml", WEB);
     let mut daemon = Running::of(shell.command(&["run", "tasks", "--log", "off"]));
     let mut said = String::new();
