@@ -23,3 +23,4 @@ mod scrape;
 mod settings;
 mod updates;
 mod watches;
+mod work;
