@@ -88,6 +88,9 @@
 //!
 //! Architecture invariant: absent is not empty. What could not be read removes nothing.
 //!
+//! What people hand in through the API becomes files first, written by [`save`] where
+//! [`manifest::incoming`] says, and comes in as those that they save.
+//!
 //! **From the engine to the record.** The worker keeps the engine's last answer about each
 //! container, and asks again when an event or time says so. [`domain::settle`] brings it into the
 //! record: the only place where an instance moves because of the engine. A container that the DB
