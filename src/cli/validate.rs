@@ -79,6 +79,7 @@ impl<'a> Report<'a> {
                     }
                 }
                 FileState::Unreadable { problems, .. } => report.errors.extend(problems.clone()),
+                FileState::Unlisted { problem } => report.errors.push(problem.clone()),
                 FileState::Unsettled => {}
             }
         }

@@ -64,6 +64,8 @@ struct Suspect {
     digest: Option<String>,
     /// When it was first seen so.
     since: Mono,
+    /// It is a directory that can't be listed: a manifest may have come into it at any time.
+    unlisted: bool,
 }
 
 /// A manifest that went away without being asked for.
@@ -175,5 +177,10 @@ pub enum PruneCause {
     Unreadable {
         /// The file, relative to the source.
         file: String,
+    },
+    /// A directory can't be listed: it may hold them.
+    Unlisted {
+        /// The directory, relative to the source.
+        directory: String,
     },
 }

@@ -39,26 +39,35 @@ impl FileState {
     /// A file that can't be read at all, and why.
     #[must_use]
     pub fn unreadable(file: &str, message: String) -> Self {
-        let problem = Diagnostic {
-            file: file.to_owned(),
-            place: None,
-            reason: InvalidReason::ParseFailed,
-            message,
-            help: None,
-        };
-        Self::Unreadable { digest: None, problems: vec![problem] }
+        Self::Unreadable { digest: None, problems: vec![unread(file, message)] }
+    }
+
+    /// A directory that can't be listed, and why.
+    #[must_use]
+    pub fn unlisted(directory: &str, message: String) -> Self {
+        Self::Unlisted { problem: unread(directory, message) }
     }
 
     /// Every task of it that passed every check.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         let documents = match self {
             Self::Read { documents, .. } => documents.as_slice(),
-            Self::Unreadable { .. } | Self::Unsettled => &[],
+            Self::Unreadable { .. } | Self::Unlisted { .. } | Self::Unsettled => &[],
         };
         documents.iter().filter_map(|document| match document {
             Document::Task { task, .. } => Some(&**task),
             Document::Broken { .. } | Document::Foreign { .. } => None,
         })
+    }
+}
+
+fn unread(path: &str, message: String) -> Diagnostic {
+    Diagnostic {
+        file: path.to_owned(),
+        place: None,
+        reason: InvalidReason::ParseFailed,
+        message,
+        help: None,
     }
 }
 
@@ -79,6 +88,12 @@ pub enum FileState {
         digest: Option<String>,
         /// Why.
         problems: Vec<Diagnostic>,
+    },
+    /// It is a directory that can't be listed, for now: whatever it held is kept, and nobody knows
+    /// what came into it since.
+    Unlisted {
+        /// Why.
+        problem: Diagnostic,
     },
     /// It is still being written: as [`FileState::Unreadable`], and no problem yet.
     Unsettled,

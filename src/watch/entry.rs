@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::listing::Barred;
 use super::tree::{Id, Stamp};
 
 /// A file that changed less than this ago may have been opened again after its close; a write by now
@@ -39,7 +40,7 @@ pub(super) enum Shown {
     /// The documents that were taken last.
     Documents,
     /// Why it is not read.
-    Refusal(String),
+    Refusal(Barred),
 }
 
 /// A content, as far as it has to be known again.
@@ -193,8 +194,8 @@ impl Entry {
     }
 
     /// It can't be read: there is nothing to wait for.
-    pub(super) fn refused(&mut self, message: String) {
-        self.shown = Shown::Refusal(message);
+    pub(super) fn refused(&mut self, why: Barred) {
+        self.shown = Shown::Refusal(why);
         (self.pending, self.closed, self.torn) = (None, None, None);
     }
 
@@ -335,7 +336,7 @@ mod tests {
     fn what_was_taken_is_shown_again_when_it_can_be_read_again() {
         let mut case = Case::new();
         case.judge(0, (1, 1, 0), Trust::AsItIs);
-        case.entry.shown = Shown::Refusal("no".into());
+        case.entry.shown = Shown::Refusal(Barred::Unread("no".into()));
         assert_eq!(case.judge(1, (1, 1, 0), Trust::Found), Verdict::Take);
     }
 

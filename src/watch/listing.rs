@@ -14,11 +14,20 @@ pub(super) struct Listing {
     /// Manifest files, by path; whether each is a link.
     pub(super) files: BTreeMap<String, bool>,
     /// What can't be read or entered, and why.
-    pub(super) refused: BTreeMap<String, String>,
+    pub(super) refused: BTreeMap<String, Barred>,
     /// The directories that were entered, by path; the root's is empty.
     pub(super) directories: BTreeMap<String, Id>,
     /// Some of it is reached by links.
     pub(super) links: bool,
+}
+
+/// Why something is not read or not entered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Barred {
+    /// It can't be, or never is.
+    Unread(String),
+    /// It is a directory that the system keeps from being listed: what is in it would count.
+    Unlisted(String),
 }
 
 impl Listing {
@@ -27,7 +36,17 @@ impl Listing {
         let beneath = |path: &String| names::is_at_or_beneath(path, directory);
         self.files.retain(|path, _| !beneath(path));
         self.refused.retain(|path, _| !beneath(path));
-        self.refused.insert(directory.to_owned(), message);
+        self.refused.insert(directory.to_owned(), Barred::Unlisted(message));
+    }
+}
+
+impl Barred {
+    /// Why a directory, or a link that may lead to one, is not entered.
+    fn of(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::System(_) => Self::Unlisted(refusal.to_string()),
+            _ => Self::Unread(refusal.to_string()),
+        }
     }
 }
 
@@ -66,7 +85,7 @@ impl Walk<'_> {
     fn enter(&mut self, path: &str) -> Result<(), Refusal> {
         if path.split('/').count() > MAX_DEPTH {
             let message = format!("it lies more than {MAX_DEPTH} directories deep");
-            self.listing.refused.insert(path.to_owned(), message);
+            self.listing.refused.insert(path.to_owned(), Barred::Unread(message));
             return Ok(());
         }
         (self.entering)(path);
@@ -90,7 +109,7 @@ impl Walk<'_> {
         }
         if names::printable(&listed.name).is_none() {
             let message = "its name is not UTF-8, or has control characters".to_owned();
-            self.listing.refused.insert(path, message);
+            self.listing.refused.insert(path, Barred::Unread(message));
             return;
         }
         match (name, listed.kind) {
@@ -106,7 +125,7 @@ impl Walk<'_> {
                 // It went away meanwhile.
                 Ok(()) | Err(Refusal::Absent) => {}
                 Err(refusal) => {
-                    self.listing.refused.insert(path, refusal.to_string());
+                    self.listing.refused.insert(path, Barred::of(&refusal));
                 }
             },
         }
@@ -136,6 +155,6 @@ impl Walk<'_> {
             Err(Refusal::Leaves(_)) if !self.tree.leads_to_directory(path) => return,
             Err(refusal) => refusal,
         };
-        self.listing.refused.insert(path.to_owned(), refusal.to_string());
+        self.listing.refused.insert(path.to_owned(), Barred::of(&refusal));
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer};
-use super::listing::{self, Listing};
+use super::listing::{self, Barred, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
 use super::tree::{Id, Kind, Lock, Refusal, Tree};
@@ -114,8 +114,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         for path in gone {
             self.drop_entry(&path);
         }
-        for (path, message) in &listing.refused {
-            self.refuse(path, message.clone());
+        for (path, why) in &listing.refused {
+            self.refuse(path, why.clone());
         }
         let mut paths: Vec<&String> = listing.files.keys().collect();
         // What lies nearer to the root is read first: what it mounts is not read.
@@ -273,7 +273,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         match entry.map(|entry| entry.writer(clock.now, settle, write_timeout)) {
             Some(Writer::Awaited) => return true,
             Some(Writer::Endless) => {
-                self.refuse(path, endless(write_timeout, settle));
+                self.refuse(path, Barred::Unread(endless(write_timeout, settle)));
                 return true;
             }
             Some(Writer::None) | None => {}
@@ -291,7 +291,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
                 return true;
             }
             Err(refusal) => {
-                self.refuse(path, refusal.to_string());
+                self.refuse(path, Barred::Unread(refusal.to_string()));
                 return true;
             }
         };
@@ -349,14 +349,18 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         }
     }
 
-    fn refuse(&mut self, path: &str, message: String) {
+    fn refuse(&mut self, path: &str, why: Barred) {
         let entry = self.entries.entry(path.to_owned()).or_default();
-        let news = entry.shown != Shown::Refusal(message.clone());
-        entry.refused(message.clone());
+        let news = entry.shown != Shown::Refusal(why.clone());
+        entry.refused(why.clone());
         if !news {
             return;
         }
-        self.changes.insert(path.to_owned(), Some(FileState::unreadable(path, message)));
+        let state = match why {
+            Barred::Unread(message) => FileState::unreadable(path, message),
+            Barred::Unlisted(message) => FileState::unlisted(path, message),
+        };
+        self.changes.insert(path.to_owned(), Some(state));
     }
 
     fn drop_entry(&mut self, path: &str) {
@@ -424,7 +428,7 @@ mod tests {
         let device = scanner.devices.insert("x".into(), 0).unwrap();
         let changes = look(&mut scanner);
         assert_eq!(changes.keys().collect::<Vec<_>>(), ["x", "x/y/a.yaml"]);
-        assert!(matches!(changes["x"], Some(FileState::Unreadable { .. })));
+        assert!(matches!(changes["x"], Some(FileState::Unlisted { .. })));
         assert_eq!(changes["x/y/a.yaml"], None);
         assert_eq!(look(&mut scanner), Changes::new(), "it stays so");
         scanner.devices.insert("x".into(), device);

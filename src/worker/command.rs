@@ -250,6 +250,9 @@ impl<R: Runtime> Worker<R> {
             PruneCause::Unreadable { file } => {
                 format!("{file} is new or changed and can't be read: it may hold them")
             }
+            PruneCause::Unlisted { directory } => {
+                format!("the directory {directory} can't be listed: it may hold them")
+            }
         };
         Some(Held { tasks: held.tasks.clone(), why })
     }

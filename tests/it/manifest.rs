@@ -43,6 +43,7 @@ fn files_in(folder: &str) -> Vec<PathBuf> {
 fn problems(state: &FileState) -> Vec<Diagnostic> {
     match state {
         FileState::Unreadable { problems, .. } => problems.clone(),
+        FileState::Unlisted { problem } => vec![problem.clone()],
         FileState::Unsettled => Vec::new(),
         FileState::Read { documents, .. } => documents
             .iter()

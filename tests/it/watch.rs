@@ -100,7 +100,7 @@ impl Watching {
     }
 
     /// Waits until the snapshot holds exactly these files, as `name: content`, `name ! why`
-    /// (a part of it) or `name ...` while it is being written.
+    /// (a part of it), `name / why` of a directory, or `name ...` while it is being written.
     async fn until(&mut self, files: &[&str]) {
         let wanted = |snapshot: &Arc<Snapshot>| {
             let told = told(snapshot);
@@ -151,6 +151,7 @@ fn told(snapshot: &Snapshot) -> Vec<String> {
     let line = |(file, state): (&String, &FileState)| match state {
         FileState::Read { digest, .. } => format!("{file}: {digest}"),
         FileState::Unreadable { problems, .. } => format!("{file} ! {}", problems[0].message),
+        FileState::Unlisted { problem } => format!("{file} / {}", problem.message),
         FileState::Unsettled => format!("{file} ..."),
     };
     files.iter().map(line).collect()

@@ -156,6 +156,7 @@ fn under(state: FileState, shown: &dyn Fn(&str) -> String) -> FileState {
         FileState::Unreadable { digest, problems } => {
             FileState::Unreadable { digest, problems: all(problems) }
         }
+        FileState::Unlisted { problem } => FileState::Unlisted { problem: one(problem) },
         FileState::Unsettled => FileState::Unsettled,
     }
 }

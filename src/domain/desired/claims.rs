@@ -168,6 +168,7 @@ impl<'a> Look<'a> {
         let firm = |problems: Vec<Diagnostic>| Some(Hold { key, problems, firm: true });
         match state {
             FileState::Unreadable { problems, .. } => firm(problems.clone()),
+            FileState::Unlisted { problem } => firm(vec![problem.clone()]),
             FileState::Unsettled => firm(Vec::new()),
             FileState::Read { documents, .. } => {
                 if let Some(problems) = self.nameless.get(key) {
@@ -199,10 +200,11 @@ impl<'a> Look<'a> {
     /// already.
     pub(super) fn file_problems(&self, attached: &BTreeSet<&str>) -> Vec<Diagnostic> {
         let unreadable = self.files.iter().filter_map(|(file, state)| match state {
-            FileState::Unreadable { problems, .. } => Some((file.as_str(), problems)),
+            FileState::Unreadable { problems, .. } => Some((file.as_str(), problems.as_slice())),
+            FileState::Unlisted { problem } => Some((file.as_str(), std::slice::from_ref(problem))),
             FileState::Read { .. } | FileState::Unsettled => None,
         });
-        let nameless = self.nameless.iter().map(|(file, all)| (*file, all));
+        let nameless = self.nameless.iter().map(|(file, all)| (*file, all.as_slice()));
         let unattached = unreadable.chain(nameless).filter(|(file, _)| !attached.contains(file));
         unattached.flat_map(|(_, problems)| problems.iter().cloned()).collect()
     }
@@ -219,7 +221,9 @@ impl<'a> Look<'a> {
         now: Mono,
     ) -> BTreeMap<String, Suspect> {
         let unreadable = self.files.iter().filter(|(file, state)| match state {
-            FileState::Unreadable { .. } | FileState::Unsettled => true,
+            FileState::Unreadable { .. } | FileState::Unlisted { .. } | FileState::Unsettled => {
+                true
+            }
             FileState::Read { .. } => self.nameless.contains_key(file.as_str()),
         });
         unreadable
@@ -227,7 +231,8 @@ impl<'a> Look<'a> {
                 let digest = digest(state);
                 let known = before.get(file).filter(|known| known.digest == digest);
                 let since = known.map_or(now, |known| known.since);
-                (file.clone(), Suspect { digest, since })
+                let unlisted = matches!(state, FileState::Unlisted { .. });
+                (file.clone(), Suspect { digest, since, unlisted })
             })
             .collect()
     }

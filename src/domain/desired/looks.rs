@@ -321,6 +321,6 @@ pub(super) fn digest(state: &FileState) -> Option<String> {
     match state {
         FileState::Read { digest, .. } => Some(digest.clone()),
         FileState::Unreadable { digest, .. } => digest.clone(),
-        FileState::Unsettled => None,
+        FileState::Unlisted { .. } | FileState::Unsettled => None,
     }
 }

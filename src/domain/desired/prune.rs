@@ -137,11 +137,17 @@ impl Desired {
     }
 
     /// A file that can't be read as far as its names, and came up when a task's manifest went or
-    /// after that, may be where the manifest went.
+    /// after that, may be where the manifest went; and so may a directory that can't be listed,
+    /// whenever that came up.
     fn held_by_unreadable(&self, due: &BTreeSet<TaskName>, rules: &Rules) -> Option<PruneHeld> {
+        let suspects = &self.memory.suspects;
+        let unlisted = suspects.iter().find(|(_, suspect)| suspect.unlisted);
+        if let Some((directory, _)) = unlisted.filter(|_| !due.is_empty()) {
+            let cause = PruneCause::Unlisted { directory: directory.clone() };
+            return Some(PruneHeld { tasks: due.clone(), cause });
+        }
         // Of a rename, the new name may be seen a little before the old one is seen to be gone.
         let near = |since: Mono, at: Mono| since + rules.tombstone >= at;
-        let suspects = &self.memory.suspects;
         let latest = suspects.values().map(|suspect| suspect.since).max()?;
         let missing_since = |name: &&TaskName| self.memory.removals.get(*name).map(|it| it.at);
         let tasks: BTreeSet<TaskName> = due

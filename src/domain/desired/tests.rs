@@ -74,8 +74,8 @@ fn problem(file: &str, message: &str) -> Diagnostic {
 
 /// A look at files written as `path=documents`, documents as words: `web` or `web@2` is a task and
 /// its version, `!web` one that is broken, `!` a broken one without a name, `?` one of others, `#`
-/// nothing. `path=~` is a file that can't be read, `path=~x` the same with the content `x`, and
-/// `path=...` one that is still being written.
+/// nothing. `path=~` is a file that can't be read, `path=~x` the same with the content `x`,
+/// `path=/` a directory that can't be listed, and `path=...` a file that is still being written.
 fn look(files: &[&str]) -> Snapshot {
     let parse = |entry: &&str| {
         let (file, documents) = entry.split_once('=').unwrap();
@@ -87,6 +87,9 @@ fn look(files: &[&str]) -> Snapshot {
 fn state(file: &str, documents: &str) -> FileState {
     if documents == "..." {
         return FileState::Unsettled;
+    }
+    if documents == "/" {
+        return FileState::Unlisted { problem: problem(file, "unlisted") };
     }
     if let Some(content) = documents.strip_prefix('~') {
         let digest = Some(content.to_owned()).filter(|content| !content.is_empty());

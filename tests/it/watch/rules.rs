@@ -106,8 +106,14 @@ async fn what_may_not_be_read_must_be_said_and_not_left_out() {
     allow("a.yaml", 0o000);
     allow("x", 0o000);
     let denied = "it can't be read: Permission denied";
-    let (file, directory) = (format!("a.yaml ! {denied}"), format!("x ! {denied}"));
+    let (file, directory) = (format!("a.yaml ! {denied}"), format!("x / {denied}"));
     watching.until(&[&file, "b.yaml: one", &directory]).await;
+    // What comes into such a directory is not seen: that it can't be listed has to stay said.
+    fs::remove_file(root.join("b.yaml")).unwrap();
+    watching.until(&[&file, &directory]).await;
+    watching.listed_again(2).await;
+    watching.until(&[&file, &directory]).await;
+    watching.write("b.yaml", "one");
     allow("a.yaml", 0o644);
     allow("x", 0o755);
     watching.until(&["a.yaml: one", "b.yaml: one", "x/c.yaml: one"]).await;

@@ -80,8 +80,8 @@ fn a_broken_document_without_a_name_holds_nothing_that_is_there() {
 #[test]
 fn a_directory_that_cannot_be_listed_holds_what_is_beneath_it() {
     let mut story = Story::restored(&[("web", "team/x/a.yaml"), ("db", "teams.yaml")]);
-    story.at(0, &["team=~", "teams.yaml=db"]).at(100, &["team=~", "teams.yaml=db"]);
-    assert_eq!(story.tells(), "db@1 teams.yaml there\nweb@1 team/x/a.yaml there held: unreadable");
+    story.at(0, &["team=/", "teams.yaml=db"]).at(100, &["team=/", "teams.yaml=db"]);
+    assert_eq!(story.tells(), "db@1 teams.yaml there\nweb@1 team/x/a.yaml there held: unlisted");
 }
 
 #[test]

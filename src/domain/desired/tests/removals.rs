@@ -310,6 +310,25 @@ fn a_file_that_was_unreadable_all_along_holds_no_removal() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_listed_holds_every_removal() {
+    let mut story = Story::new();
+    let rest = ["team=/", "z.yaml=a b c"];
+    story.at(0, &["b.yaml=web", rest[0], rest[1]]).at(1000, &rest).at(1005, &rest);
+    let cause = PruneCause::Unlisted { directory: "team".into() };
+    assert_eq!(story.held(), Some((names("web"), cause)));
+    assert_eq!(story.wakes_at(), None);
+    story.at(9999, &rest);
+    assert!(story.tells().contains("web@1 b.yaml missing"));
+    // It was there all the time; what was not there goes.
+    let mut moved = Story { desired: story.desired.clone(), ..story };
+    moved.at(10_000, &["team/b.yaml=web", rest[1]]);
+    assert_eq!((moved.held(), moved.tells().contains("web@1 team/b.yaml there")), (None, true));
+    let mut gone = story;
+    gone.at(10_000, &rest[1..]);
+    assert_eq!((gone.held(), gone.tells().contains("web@1 b.yaml gone")), (None, true));
+}
+
+#[test]
 fn a_file_that_changed_and_is_still_unreadable_holds_a_removal() {
     let mut story = Story::new();
     story.at(0, &["a.yaml=web", "b.yaml=~x"]).at(100, &["b.yaml=~x"]).at(101, &["b.yaml=~y"]);
