@@ -244,6 +244,8 @@ pub enum Waiting {
     SourceChanged(String),
     /// The source was not read yet, and the task is to go unless its manifest is back.
     Source,
+    /// The manifest is just gone: nothing is begun until that is meant, held, or not so.
+    Manifest,
     /// The policy lets nothing new be made of what is wanted.
     Denied(String),
     /// It is not known yet where a path of the host leads.
@@ -360,6 +362,7 @@ impl Plan {
                     | Waiting::EngineChanged(_)
                     | Waiting::SourceChanged(_)
                     | Waiting::Source
+                    | Waiting::Manifest
                     | Waiting::Discovery
             )
         };

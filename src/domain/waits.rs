@@ -20,6 +20,7 @@ impl Waiting {
             | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
+            | Self::Manifest
             | Self::Denied(_)
             | Self::HostPath(_)
             | Self::Unsupported(..)
@@ -50,6 +51,7 @@ impl Waiting {
             | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
+            | Self::Manifest
             | Self::Denied(_)
             | Self::HostPath(_)
             | Self::Discovery

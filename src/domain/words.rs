@@ -218,7 +218,7 @@ impl Waiting {
             | Self::Loose { holding: Holding::Port(_), .. } => "PortConflict",
             Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
-            Self::Proof(..) | Self::Stopping(_) => "Waiting",
+            Self::Manifest | Self::Proof(..) | Self::Stopping(_) => "Waiting",
         }
     }
 
@@ -237,6 +237,7 @@ impl Waiting {
             | Self::EngineChanged(_)
             | Self::SourceChanged(_)
             | Self::Source
+            | Self::Manifest
             | Self::HostPath(_)
             | Self::Step(..)
             | Self::Observation(_)
@@ -272,6 +273,7 @@ impl fmt::Display for Waiting {
                 )
             }
             Self::Source => f.write_str("the source to be read: its manifest was gone"),
+            Self::Manifest => f.write_str("its manifest to come back: it is just gone"),
             Self::Denied(why) => write!(f, "something that the policy allows: {why}"),
             Self::HostPath(path) => write!(f, "the host to tell where {path} leads"),
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),

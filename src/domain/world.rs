@@ -28,6 +28,8 @@ pub struct World<'a> {
     pub record: &'a Record,
     /// Whether there is a manifest.
     pub presence: Presence,
+    /// The manifest is just gone, and whether that is meant shows in a moment: nothing is begun.
+    pub in_doubt: bool,
     /// The source was read once, whole, since the worker started.
     pub source_read: bool,
     /// Everything of this worker is to go (`down`), whatever the files ask.

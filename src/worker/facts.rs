@@ -90,6 +90,7 @@ impl<R: Runtime> Worker<R> {
             worker,
             record,
             presence: self.desired.tasks.get(name).map_or(Presence::Gone, |it| it.presence),
+            in_doubt: self.desired.is_in_doubt(name),
             source_read: self.desired.read_once,
             going_down: self.goal == Goal::Down,
             judge: self.judge(),

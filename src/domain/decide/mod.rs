@@ -1,7 +1,7 @@
 //! Every rule of behaviour: from what one look at a task sees to what is done about it.
 //!
 //! Rules, in the order they are asked: nothing is decided while the engine can't be asked; a task
-//! whose manifest is gone is taken down; a changed task becomes a revision; a revision that failed
+//! whose manifest is gone is taken down, and until that is sure nothing of it is begun; a changed task becomes a revision; a revision that failed
 //! is gone back from; each slot gets its instance, where the policy allows it; what has ended is
 //! cleared away.
 
@@ -93,6 +93,7 @@ fn present(world: &World, plan: &mut Plan) {
     let target = match target::choose(world.record) {
         Choice::Revise => {
             match permit::against(world, plan, task) {
+                None if world.in_doubt => plan.wait(Waiting::Manifest),
                 None => plan.revise = true,
                 Some(why) => plan.wait(why),
             }
@@ -111,7 +112,7 @@ fn present(world: &World, plan: &mut Plan) {
     } else {
         service::slots(world, plan, &target);
     }
-    if let Some(why) = against {
+    if let Some(why) = against.or(world.in_doubt.then_some(Waiting::Manifest)) {
         permit::hold_back(plan, &target, why);
     }
     clear::clear(world, plan);

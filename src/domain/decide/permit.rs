@@ -91,6 +91,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::EngineChanged(_)
         | Waiting::SourceChanged(_)
         | Waiting::Source
+        | Waiting::Manifest
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
         | Waiting::Step(..)

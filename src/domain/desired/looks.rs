@@ -85,6 +85,15 @@ impl Desired {
         self.memory.wake_at.filter(|_| self.unavailable.is_none())
     }
 
+    /// Whether a task's manifest is gone and its tombstone runs. While removals are held, or the
+    /// source can't be read, nobody knows for how long: then the task is kept as any other.
+    #[must_use]
+    pub fn is_in_doubt(&self, name: &TaskName) -> bool {
+        let presence = self.tasks.get(name).map(|wanted| wanted.presence);
+        let held = self.prune_held.as_ref().is_some_and(|held| held.tasks.contains(name));
+        matches!(presence, Some(Presence::Missing { .. })) && !held && self.unavailable.is_none()
+    }
+
     /// A person's consent that exactly these tasks go.
     ///
     /// # Errors

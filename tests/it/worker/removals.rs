@@ -71,6 +71,43 @@ async fn a_manifest_that_is_back_must_make_a_new_task_with_a_restart_or_without(
     assert_eq!(uids[0], uids[1]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_its_manifest_is_just_gone_must_not_be_begun_again() {
+    let mut host = Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", ""))]).await;
+    host.remove(&["web.yaml"]);
+    host.engine.remove_by_hand(&host.only("web"));
+    sleep(secs(3)).await;
+    let waits = host.status("web").await.waiting_for;
+    assert_eq!(waits, ["its manifest to come back: it is just gone"]);
+    assert_eq!((host.live_names(), host.starts("web")), (vec!["x.0.1".to_owned()], 1));
+    // It is back in time.
+    host.write("web.yaml", &task("web", ""));
+    host.until("it is begun again", secs(1), async |host| host.live().len() == 2).await;
+    assert_eq!(host.starts("web"), 2);
+    host.settle().await;
+    host.remove(&["web.yaml"]);
+    host.engine.remove_by_hand(&host.only("web"));
+    sleep(secs(60)).await;
+    assert_eq!((host.live_names(), host.starts("web")), (vec!["x.0.1".to_owned()], 2));
+    assert!(!host.tasks().await.contains_key("web"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_while_its_removal_is_held_must_be_begun_again() {
+    let mut host = Host::with(&[("web.yaml", task("web", "")), ("x.yaml", task("x", ""))]).await;
+    host.remove(&["web.yaml", "x.yaml"]);
+    sleep(secs(3)).await;
+    host.engine.remove_by_hand(&host.only("web"));
+    sleep(secs(1)).await;
+    assert_eq!((host.live().len(), host.starts("web")), (1, 1));
+    host.until("it is held", secs(3), async |host| host.live().len() == 2).await;
+    // As long as a source can't be read nobody knows whether it is meant either.
+    sleep(secs(5)).await;
+    host.lose_source(Some("not mounted"));
+    host.engine.remove_by_hand(&host.only("web"));
+    host.until("it is begun again", secs(1), async |host| host.live().len() == 2).await;
+}
+
 /// More than are looked at in one go.
 #[tokio::test(start_paused = true)]
 async fn an_approval_must_hold_for_all_of_it_from_its_answer_on() {

@@ -68,6 +68,7 @@ impl Play {
             worker: &self.maker.worker,
             record: &actor.record,
             presence: actor.presence,
+            in_doubt: actor.in_doubt,
             source_read: self.source_read,
             going_down: false,
             judge: Judge { policy: &self.policy, source: &self.maker.source, leads: &self.leads },

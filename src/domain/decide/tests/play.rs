@@ -33,6 +33,7 @@ pub const SOURCE: &str = "/srv/tasks";
 pub struct Actor {
     pub record: Record,
     pub presence: Presence,
+    pub in_doubt: bool,
     pub plan: Plan,
     pub reports: Vec<(Seat, Report)>,
     /// Steps that are under way, and when they end.
@@ -92,6 +93,7 @@ impl Play {
         self.promises.accepted(task);
         if let Some(actor) = self.actors.get_mut(&task.name) {
             actor.presence = Presence::There;
+            actor.in_doubt = false;
             if actor.record.head.task != *task {
                 actor.record.head.generation += 1;
                 actor.record.head.task = task.clone();
@@ -112,6 +114,7 @@ impl Play {
         let actor = Actor {
             record: Record::accepted(head, now.mono),
             presence: Presence::There,
+            in_doubt: false,
             plan: Plan::default(),
             reports: Vec::new(),
             flights: Vec::new(),
@@ -134,8 +137,22 @@ impl Play {
         self.actors.values_mut().next().expect("a play has a task")
     }
 
+    /// The manifest is not there, and its tombstone runs.
+    pub fn missing(&mut self) {
+        let since = self.engine.now;
+        self.only().presence = Presence::Missing { since };
+        self.only().in_doubt = true;
+    }
+
+    /// The manifest is there as it was.
+    pub fn back(&mut self) {
+        self.only().presence = Presence::There;
+        self.only().in_doubt = false;
+    }
+
     pub fn gone(&mut self) {
         self.only().presence = Presence::Gone;
+        self.only().in_doubt = false;
     }
 
     /// The DB is lost: the record is made anew from the manifest.

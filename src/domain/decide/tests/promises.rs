@@ -51,6 +51,7 @@ impl Promises {
     /// Checks a plan against the world it was made from.
     pub fn plan(&mut self, world: &World, plan: &Plan) {
         let uid = world.record.head.uid;
+        assert!(!world.in_doubt || !begins(plan), "begun while its manifest is gone: {plan}");
         for planned in &plan.steps {
             let seat = planned.seat;
             let instance = world.record.instances.get(&seat);
@@ -130,6 +131,21 @@ impl Promises {
     }
 }
 
+/// Whether a plan makes or starts something, or makes ready for that.
+fn begins(plan: &Plan) -> bool {
+    let begins = |step: &Step| {
+        matches!(
+            step,
+            Step::Begin { .. }
+                | Step::MakeNetwork
+                | Step::MakeVolume(_)
+                | Step::Create
+                | Step::Start(_)
+        )
+    };
+    plan.revise || plan.pull.is_some() || plan.steps.iter().any(|it| begins(&it.step))
+}
+
 /// Whether something outside brings on a look when this is over.
 fn is_woken(waiting: &Waiting) -> bool {
     match waiting {
@@ -137,6 +153,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::EngineChanged(_)
         | Waiting::SourceChanged(_)
         | Waiting::Source
+        | Waiting::Manifest
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
         | Waiting::Step(..)

@@ -65,6 +65,46 @@ fn a_suspended_task_must_stop_and_come_back_when_it_is_resumed() {
 }
 
 #[test]
+fn while_a_manifest_is_just_gone_nothing_must_be_begun() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    play.missing();
+    play.stays_idle();
+    let id = play.engine.running().next().unwrap().container.id.clone();
+    play.engine.containers.remove(&id);
+    play.run_for(secs(4));
+    expect![[r#"
+        wait: its manifest to come back: it is just gone
+    "#]]
+    .assert_eq(&play.look());
+    assert_eq!(play.told(), "");
+    // A removal that is held takes its time: what is kept is kept whole.
+    play.only().in_doubt = false;
+    assert!(play.run().contains("begin 0.2"));
+    assert_eq!(play.running(), ["web.0.2".to_owned()].into());
+}
+
+#[test]
+fn while_a_manifest_is_just_gone_a_rollout_must_stand_still() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    play.retag("app:2");
+    play.missing();
+    play.run_for(secs(4));
+    assert_eq!((play.told(), play.only().record.revisions.len()), (String::new(), 1));
+    play.back();
+    play.look();
+    play.missing();
+    play.run_for(secs(4));
+    assert_eq!((play.told(), play.running()), (String::new(), ["web.0.1".to_owned()].into()));
+    play.back();
+    play.run();
+    assert_eq!(play.running(), ["web.0.2".to_owned()].into());
+}
+
+#[test]
 fn a_task_whose_manifest_is_gone_must_leave_nothing_behind() {
     let mut task = service("web", "app:1");
     task.replicas = 2;

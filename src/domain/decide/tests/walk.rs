@@ -41,6 +41,7 @@ enum Move {
     Crash,
     LoseDb,
     Strict(bool),
+    Missing(bool),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -71,6 +72,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => Just(Move::Crash),
         1 => Just(Move::LoseDb),
         1 => proptest::bool::ANY.prop_map(Move::Strict),
+        1 => proptest::bool::ANY.prop_map(Move::Missing),
     ]
 }
 
@@ -178,6 +180,8 @@ fn go(play: &mut Play, chosen: &Move) {
         Move::Blind(blind) => play.blind = *blind,
         Move::Crash => play.restart(),
         Move::LoseDb => play.lose_db(),
+        Move::Missing(true) => play.missing(),
+        Move::Missing(false) => play.back(),
         Move::Strict(strict) => {
             play.policy.level = if *strict { Level::Restricted } else { Level::Privileged };
         }
@@ -222,6 +226,7 @@ fn tamper(play: &mut Play, index: Index, chosen: &Move) {
 fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     play.lose = 0;
     play.blind = false;
+    play.back();
     set_up(play, true);
     play.policy.level = Level::Privileged;
     play.engine.refuse_create = None;
