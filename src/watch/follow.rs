@@ -6,7 +6,7 @@
     reason = "the thread sleeps by the clock, and a file's age is told by it"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -183,18 +183,21 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
     fn look_whole(&mut self) {
         let begun = Instant::now();
         let trust = self.next_whole.1;
-        let mut degraded = self.arm();
+        let unarmed = self.arm();
         let (events, root) = (&mut self.events, &self.options.root);
-        let mut entered = BTreeSet::new();
+        let (mut entered, mut unwatched) = (BTreeSet::new(), BTreeMap::new());
         let mut entering = |path: &str| {
             if let Some(events) = events.as_mut()
                 && entered.insert(path.to_owned())
                 && let Err(message) = events.watch(&root.join(path))
             {
-                degraded.get_or_insert(message);
+                unwatched.insert(path.to_owned(), message);
             }
         };
         let found = self.scanner.look_whole(trust, clock(), &mut entering);
+        // Of a directory that can't be listed nobody says more than that.
+        unwatched.retain(|path, _| !self.scanner.is_refused(path));
+        let degraded = unarmed.or(unwatched.into_values().next());
         let end = Instant::now();
         self.earliest_whole = end + end.duration_since(begun) * (SHARE - 1);
         self.next_whole = (self.earliest_whole.max(end + self.rescan()), Trust::Found);

@@ -173,8 +173,13 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     pub(super) fn is_more_than_a_file(&self, path: &str) -> bool {
         let kind = self.tree.as_ref().and_then(|tree| tree.kind(path).ok());
         self.listing.directories.contains_key(path)
-            || self.listing.refused.contains_key(path)
+            || self.is_refused(path)
             || matches!(kind, Some(Kind::Directory | Kind::Link))
+    }
+
+    /// Whether a path could not be read or entered when everything was listed last.
+    pub(super) fn is_refused(&self, path: &str) -> bool {
+        self.listing.refused.contains_key(path)
     }
 
     /// Whether some of the source is reached by links.

@@ -121,6 +121,39 @@ async fn what_may_not_be_read_must_be_said_and_not_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_may_not_be_read_must_not_keep_events_from_the_others() {
+    if reads_anything() {
+        return as_somebody(
+            "watch::rules::a_directory_that_may_not_be_read_must_not_keep_events_from_the_others",
+        );
+    }
+    for (mode, later) in [(0o000, false), (0o300, false), (0o600, false), (0o000, true)] {
+        let prepare = |root: &Path| {
+            for name in ["x", "y"] {
+                fs::create_dir(root.join(name)).unwrap();
+            }
+            let allowed = if later { 0o755 } else { mode };
+            fs::set_permissions(root.join("x"), fs::Permissions::from_mode(allowed)).unwrap();
+        };
+        let mut watching = Watching::start(prepare, |options| {
+            (options.rescan, options.settle) = (NEVER, NEVER);
+        });
+        if later {
+            watching.until(&[]).await;
+            let path = watching.path("x");
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        watching.until(&["x / it can't be read"]).await;
+        watching.write("a.yaml", "one");
+        watching.write("y/a.yaml", "one");
+        watching.until(&["a.yaml: one", "x / it can't be read", "y/a.yaml: one"]).await;
+        let degraded = watching.health.borrow().degraded.clone();
+        assert_eq!(degraded, None, "only that directory has no events, and says so itself");
+        watching.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn our_own_reading_must_not_make_us_read() {
     let mut watching = Watching::by_events_alone().await;
     for at in 0..20 {
