@@ -97,6 +97,11 @@ impl<'a> Asked<'a> {
                     asked.is_whole = false;
                     continue;
                 }
+                FileState::Unlisted { problem } => {
+                    asked.problems.push(problem);
+                    asked.is_whole = false;
+                    continue;
+                }
                 FileState::Unsettled => {
                     asked.is_whole = false;
                     continue;

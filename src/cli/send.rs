@@ -13,7 +13,7 @@ use similar::TextDiff;
 
 use super::pick::short;
 use super::validate::gather::{STDIN, bounded, is_named_dir, prefix};
-use super::{Exit, daemon, escape, out};
+use super::{Exit, daemon, escape, fold, out};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::policy::{Level, Policy};
 use crate::domain::source::{FileState, Snapshot};
@@ -90,6 +90,9 @@ impl Gathered {
                     let under = |problem| Diagnostic { file: shown.clone(), ..problem };
                     self.problems.extend(problems.into_iter().map(under));
                 }
+                (None, FileState::Unlisted { problem }) => {
+                    self.problems.push(Diagnostic { file: shown, ..problem });
+                }
                 (None, FileState::Read { .. } | FileState::Unsettled) => {}
             }
         }
@@ -121,7 +124,8 @@ impl Gathered {
 /// Tells what is wrong, and that nothing was done.
 pub fn refused(problems: &[Diagnostic], message: &str) -> Exit {
     let harmless: Vec<Diagnostic> = problems.iter().map(escape::problem).collect();
-    out::say(&render::people(&harmless, Colour::Always));
+    let room = fold::room_to_talk();
+    out::say(&fold::diagnostics(&render::people(&harmless, Colour::Always, room), room));
     out::say(&format!("error: {}", escape::line(message)));
     Exit::Failed
 }

@@ -144,7 +144,7 @@ impl Reader<'_> {
         let read = self.read(text);
         let found = match &read {
             FileState::Read { documents, .. } => documents.as_slice(),
-            FileState::Unreadable { .. } | FileState::Unsettled => &[],
+            FileState::Unreadable { .. } | FileState::Unlisted { .. } | FileState::Unsettled => &[],
         };
         let mut problems = self.problems(&read);
         let (relative, stray) = self.relative();
@@ -191,6 +191,7 @@ impl Reader<'_> {
         let mut found: Vec<Diagnostic> = Vec::new();
         match read {
             FileState::Unreadable { problems, .. } => found.extend(problems.clone()),
+            FileState::Unlisted { problem } => found.push(problem.clone()),
             FileState::Read { documents, .. } => {
                 for document in documents {
                     match document {

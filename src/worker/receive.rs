@@ -310,7 +310,9 @@ impl<R: Runtime> Worker<R> {
 fn is_read(files: &BTreeMap<String, FileState>, file: &str, digest: Option<&str>) -> bool {
     match files.get(file) {
         Some(FileState::Read { digest: is, .. }) => digest == Some(is),
-        Some(FileState::Unreadable { .. } | FileState::Unsettled) => false,
+        Some(FileState::Unreadable { .. } | FileState::Unlisted { .. } | FileState::Unsettled) => {
+            false
+        }
         None => digest.is_none(),
     }
 }

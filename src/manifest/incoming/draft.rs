@@ -152,6 +152,7 @@ fn tasks(file: &str, text: &str, context: &Context<'_>) -> Result<Tasks, Undraft
     let documents = match read(file, text.as_bytes(), context) {
         FileState::Read { documents, .. } => documents,
         FileState::Unreadable { problems, .. } => return Err(Undraftable::Broken(problems)),
+        FileState::Unlisted { problem } => return Err(Undraftable::Broken(vec![problem])),
         FileState::Unsettled => Vec::new(),
     };
     let mut tasks = Tasks::new();
