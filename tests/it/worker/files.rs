@@ -172,7 +172,9 @@ async fn what_has_converged_must_be_left_alone_and_asked_about_seldom() {
             sleep(millis(10)).await;
         }
         assert_eq!((host.live(), host.engine.steps()), (live, steps));
-        assert_eq!(host.wakes(), looks, "no task is looked at");
+        // A look that time asks for may fall into the hour; what is read asks for none.
+        let more = host.wakes() - looks;
+        assert!(more <= 1, "{more} tasks are looked at");
     }
 }
 
