@@ -73,10 +73,11 @@ pub(super) struct Taken {
 /// Writes without a close.
 #[derive(Debug, Clone, Copy)]
 struct Writing {
-    first: Instant,
-    last: Instant,
-    /// The close was waited for long enough, and there was no rest since.
-    endless: bool,
+    since: Instant,
+    /// To which file; `None` if that could not be seen.
+    file: Option<Id>,
+    /// The close was waited for so long that this is told of.
+    told: bool,
 }
 
 /// Whether somebody writes to a file, as far as is known.
@@ -86,8 +87,8 @@ pub(super) enum Writer {
     None,
     /// Its close is waited for.
     Awaited,
-    /// It was waited for long enough, and there is no rest to read in.
-    Endless,
+    /// Its close is waited for, and for so long that somebody should know.
+    Overdue,
 }
 
 #[derive(Debug)]
@@ -171,10 +172,10 @@ impl Entry {
         Verdict::Wait
     }
 
-    /// A write was seen.
-    pub(super) fn written(&mut self, now: Instant) {
-        let before = self.writing.unwrap_or(Writing { first: now, last: now, endless: false });
-        self.writing = Some(Writing { last: now, ..before });
+    /// A write was seen, to that file.
+    pub(super) fn written(&mut self, now: Instant, file: Option<Id>) {
+        let before = self.writing.filter(|writing| writing.file == file);
+        self.writing = before.or(Some(Writing { since: now, file, told: false }));
         self.closed = None;
         self.pending = None;
     }
@@ -199,35 +200,48 @@ impl Entry {
         (self.pending, self.closed, self.torn) = (None, None, None);
     }
 
-    /// Another file is at its path now, or none.
+    /// Another file is at its path now, or none, or a close may not have been told of: from now on
+    /// only what is found counts.
     pub(super) fn replaced(&mut self) {
         self.writing = None;
         self.closed = None;
     }
 
-    /// Whether a writer has it. Its close is waited for so long as `timeout`; after that it counts
-    /// until it rests for `settle`.
-    pub(super) fn writer(&mut self, now: Instant, settle: Duration, timeout: Duration) -> Writer {
+    /// Whether a writer has it, where `there` says which file is there now. The kernel tells of every
+    /// close, be it of a process that died: so it is waited for however long that takes, and after
+    /// `timeout` somebody should know.
+    pub(super) fn writer(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        there: impl FnOnce() -> Option<Id>,
+    ) -> Writer {
         let Some(writing) = self.writing.as_mut() else { return Writer::None };
-        if now.duration_since(writing.first) < timeout {
-            return Writer::Awaited;
+        if writing.file.is_none() || writing.file != there() {
+            self.replaced();
+            return Writer::None;
         }
-        if now.duration_since(writing.last) < settle {
-            writing.endless = true;
-            return Writer::Endless;
-        }
-        self.writing = None;
-        Writer::None
+        writing.told = now.duration_since(writing.since) >= timeout;
+        if writing.told { Writer::Overdue } else { Writer::Awaited }
     }
 
     /// When to look at it again by itself.
     pub(super) fn due(&self, settle: Duration, timeout: Duration) -> Option<Instant> {
-        let written =
-            self.writing.map(|it| if it.endless { it.last + settle } else { it.first + timeout });
+        if let Some(writing) = self.writing {
+            return (!writing.told).then_some(writing.since + timeout);
+        }
         let closed = self.closed.map(|since| since + QUIET);
         let pending = self.pending.as_ref().map(|pending| pending.since);
-        written.or(closed).or_else(|| pending.or(self.torn).map(|since| since + settle))
+        closed.or_else(|| pending.or(self.torn).map(|since| since + settle))
     }
+}
+
+/// Why a file is not read whose writer does not close it.
+pub(super) fn unclosed(timeout: Duration) -> String {
+    format!(
+        "it is not done being written: its writer has it open since {timeout:?} or more; it is read \
+         when that closes it, or another file takes its place"
+    )
 }
 
 #[cfg(test)]
@@ -266,8 +280,16 @@ mod tests {
             verdict
         }
 
-        fn writer(&mut self, second: u64) -> Writer {
-            self.entry.writer(self.start + Duration::from_secs(second), SETTLE, TIMEOUT)
+        /// A write to the file of that inode.
+        fn written(&mut self, second: u64, inode: u64) {
+            let at = self.start + Duration::from_secs(second);
+            self.entry.written(at, Some(stamp(inode, 0).id));
+        }
+
+        /// Who writes, where the file of that inode is there.
+        fn writer(&mut self, second: u64, inode: u64) -> Writer {
+            let at = self.start + Duration::from_secs(second);
+            self.entry.writer(at, TIMEOUT, || Some(stamp(inode, 0).id))
         }
     }
 
@@ -313,7 +335,7 @@ mod tests {
         assert_eq!(case.judge(18, (9, 1, 1001), Trust::Found), Verdict::Wait, "the future");
         // One that was written to meanwhile is not believed.
         case.entry.completed(case.start);
-        case.entry.written(case.start);
+        case.written(0, 1);
         assert_eq!(case.judge(40, (2, 1, 1000), Trust::Found), Verdict::Wait);
     }
 
@@ -341,30 +363,41 @@ mod tests {
     }
 
     #[test]
-    fn a_writer_is_waited_for_but_not_for_ever() {
+    fn a_writer_is_waited_for_until_it_closes_its_file() {
         let mut case = Case::new();
-        case.entry.written(case.start);
+        case.written(0, 1);
         assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(case.start + TIMEOUT));
-        assert_eq!(case.writer(15), Writer::Awaited);
-        assert_eq!(case.writer(30), Writer::None);
-        case.entry.written(case.start);
+        assert_eq!(case.writer(29, 1), Writer::Awaited);
+        case.written(29, 1);
+        assert_eq!(case.writer(30, 1), Writer::Overdue, "told of, since its first write");
+        assert_eq!(case.entry.due(SETTLE, TIMEOUT), None, "time does not end it");
+        case.written(70, 1);
+        assert_eq!(case.writer(9999, 1), Writer::Overdue);
         case.entry.completed(case.start);
-        assert_eq!(case.writer(0), Writer::None);
+        assert_eq!(case.writer(9999, 1), Writer::None);
+        case.written(9999, 1);
+        assert_eq!(case.writer(10_000, 1), Writer::Awaited, "what was before is over");
     }
 
     #[test]
-    fn a_writer_that_never_rests_is_told_of_and_a_rest_is_enough_then() {
+    fn a_writer_of_another_file_than_is_there_is_not_waited_for() {
         let mut case = Case::new();
-        let at = |case: &Case, second| case.start + Duration::from_secs(second);
-        for second in 0..40 {
-            case.entry.written(at(&case, second));
-            let wanted = if second < 30 { Writer::Awaited } else { Writer::Endless };
-            assert_eq!(case.writer(second), wanted, "{second}");
-        }
-        assert_eq!(case.entry.due(SETTLE, TIMEOUT), Some(at(&case, 41)));
-        assert_eq!(case.writer(40), Writer::Endless);
-        assert_eq!(case.writer(41), Writer::None);
-        case.entry.written(at(&case, 50));
-        assert_eq!(case.writer(79), Writer::Awaited, "what was before is over");
+        case.written(0, 1);
+        assert_eq!(case.writer(1, 2), Writer::None);
+        assert_eq!(case.judge(1000, (1, 2, 0), Trust::Found), Verdict::Wait);
+        assert_eq!(case.judge(3000, (1, 2, 0), Trust::Found), Verdict::Take);
+        case.entry.written(case.start, None);
+        assert_eq!(case.writer(1, 2), Writer::None, "it could not be seen which one that was");
+    }
+
+    #[test]
+    fn where_a_close_may_have_been_missed_a_rest_is_enough() {
+        let mut case = Case::new();
+        case.written(0, 1);
+        assert_eq!(case.writer(40, 1), Writer::Overdue);
+        case.entry.replaced();
+        assert_eq!(case.writer(40, 1), Writer::None);
+        assert_eq!(case.judge(40_000, (1, 1, 0), Trust::Found), Verdict::Wait);
+        assert_eq!(case.judge(42_000, (1, 1, 0), Trust::Found), Verdict::Take);
     }
 }

@@ -90,7 +90,7 @@ impl Drop for Events {
 impl EventHandler for Handler {
     fn handle_event(&mut self, event: notify::Result<Event>) {
         match event {
-            Ok(event) if event.need_rescan() => self.hints.unclear(),
+            Ok(event) if event.need_rescan() => self.hints.lost(),
             Ok(event) => self.hint(&event),
             Err(error) => self.hints.broken(told(&error)),
         }
@@ -104,7 +104,7 @@ impl Handler {
             None => return,
         };
         if event.paths.is_empty() {
-            self.hints.unclear();
+            self.hints.lost();
         }
         for (path, sign) in event.paths.iter().zip(signs.iter().chain(std::iter::repeat(&signs[0])))
         {
@@ -195,11 +195,11 @@ mod tests {
     }
 
     #[test]
-    fn an_overflow_and_the_root_itself_are_unclear() {
+    fn an_overflow_is_a_loss_and_what_happens_to_the_root_itself_is_unclear() {
         let overflow = Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
-        assert!(heard(vec![overflow]).unclear);
+        assert!(heard(vec![overflow]).lost);
         assert!(heard(vec![Ok(event(EventKind::Any, &["/s"]))]).unclear);
-        assert!(heard(vec![Ok(event(EventKind::Any, &[]))]).unclear);
+        assert!(heard(vec![Ok(event(EventKind::Any, &[]))]).lost);
         assert!(heard(vec![Err(notify::Error::generic("x"))]).broken.is_some());
     }
 }

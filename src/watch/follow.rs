@@ -246,6 +246,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
         }
         match Events::open(&self.options.root, &self.hints) {
             Ok(events) => {
+                // Nothing was heard until now.
+                self.scanner.replaced("");
                 self.events = Some(events);
                 self.armed = there;
                 None
@@ -282,21 +284,31 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
 
     fn react(&mut self, heard: Heard) {
         let events_end = self.events.as_ref().is_some_and(|events| !events.is_alive());
-        if heard.unclear || heard.broken.is_some() || events_end {
+        let lost = heard.lost || heard.broken.is_some() || events_end;
+        if heard.unclear || lost {
             self.want_whole(Trust::Swapped);
         }
         if let Some(message) = heard.broken {
             self.events = None;
             self.health.send_modify(|health| health.degraded = Some(message));
         }
-        if heard.paths.is_empty() {
+        self.react_to_all(heard.paths);
+        if lost {
+            // The last that was heard of a writer may not be the last that it did.
+            self.scanner.replaced("");
+        }
+    }
+
+    fn react_to_all(&mut self, paths: BTreeMap<String, Sign>) {
+        if paths.is_empty() {
             return;
         }
         if !self.check_root() {
             // It is another root: what was heard may be of the old one.
             return;
         }
-        for (path, sign) in heard.paths {
+        // A directory after what is in it: what was heard of that may be of the one before.
+        for (path, sign) in paths.into_iter().rev() {
             self.react_to(&path, sign);
         }
         self.publish();
@@ -313,6 +325,9 @@ impl<R: Fn(&str, &[u8]) -> FileState> Follower<R> {
             } else {
                 self.scanner.is_more_than_a_file(path)
             };
+            if matches!(sign, Sign::Replaced | Sign::Complete) && concerns {
+                self.scanner.replaced(path);
+            }
             if sign != Sign::Written && concerns {
                 self.want_whole(Trust::Swapped);
             }

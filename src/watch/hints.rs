@@ -30,6 +30,8 @@ pub(super) struct Heard {
     pub(super) paths: BTreeMap<String, Sign>,
     /// Something happened that says no path, or too much.
     pub(super) unclear: bool,
+    /// Something may have happened that nothing was heard of.
+    pub(super) lost: bool,
     /// Why events can't be relied on from now on.
     pub(super) broken: Option<String>,
     /// It is time to end.
@@ -47,7 +49,7 @@ impl Heard {
     fn note(&mut self, path: String, sign: Sign) {
         if self.paths.len() >= MAX_PATHS && !self.paths.contains_key(&path) {
             self.paths.clear();
-            self.unclear = true;
+            self.lost = true;
         }
         if sign == Sign::Touched {
             self.paths.entry(path).or_insert(sign);
@@ -66,6 +68,11 @@ impl Hints {
     /// Notes that something unclear happened.
     pub(super) fn unclear(&self) {
         self.change(|heard| heard.unclear = true);
+    }
+
+    /// Notes that something may have happened without a hint.
+    pub(super) fn lost(&self) {
+        self.change(|heard| heard.lost = true);
     }
 
     /// Notes that events can't be relied on.
@@ -137,7 +144,7 @@ mod tests {
         for at in 0..=MAX_PATHS {
             heard.note(at.to_string(), Sign::Written);
         }
-        assert!(heard.unclear && heard.paths.len() == 1);
+        assert!(heard.lost && heard.paths.len() == 1);
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub struct Options {
     pub rescan: Duration,
     /// A content that was found without an event is believed once it has not changed for so long.
     pub settle: Duration,
-    /// A writer that does not close its file is waited for so long.
+    /// A writer that does not close its file is told of after so long. Its close is waited for all
+    /// the same, unless it may have been missed.
     pub write_timeout: Duration,
     /// How often it is checked which directory the root is.
     pub root_check: Duration,

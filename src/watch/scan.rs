@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer};
+use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer, unclosed};
 use super::listing::{self, Barred, Listing};
 use super::mounts::{self, Mounts};
 use super::names;
@@ -29,7 +29,7 @@ pub(super) struct Manner {
     pub(super) root: PathBuf,
     /// How long a content has to stay the same to be believed.
     pub(super) settle: Duration,
-    /// How long a writer is waited for.
+    /// How long a writer is waited for before that is told.
     pub(super) write_timeout: Duration,
     /// The size of the largest file that is read, in bytes.
     pub(super) max_file_bytes: u64,
@@ -98,7 +98,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         };
         if another {
             // What was heard of writers was of the files in the old one.
-            self.entries.values_mut().for_each(Entry::replaced);
+            self.replaced("");
         }
         self.collect_mounts(&tree);
         let mounts = self.mounts.paths().clone();
@@ -146,7 +146,8 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         if self.mounts.hold(path) {
             return;
         }
-        self.entries.entry(path.to_owned()).or_default().written(clock.now);
+        let file = self.tree.as_ref().and_then(|tree| tree.file(path).ok());
+        self.entries.entry(path.to_owned()).or_default().written(clock.now, file);
         self.wait_for(path);
     }
 
@@ -157,10 +158,13 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
         }
     }
 
-    /// Notes that another file is at a path, or none.
+    /// Notes that there are other files, or none, at and beneath a path, or that their writers may
+    /// have done more than was heard of; no path is all of them.
     pub(super) fn replaced(&mut self, path: &str) {
-        if let Some(entry) = self.entries.get_mut(path) {
-            entry.replaced();
+        for (known, entry) in &mut self.entries {
+            if path.is_empty() || names::is_at_or_beneath(known, path) {
+                entry.replaced();
+            }
         }
     }
 
@@ -273,12 +277,13 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             self.drop_entry(path);
             return true;
         }
-        let Manner { settle, write_timeout, .. } = self.manner;
+        let write_timeout = self.manner.write_timeout;
         let entry = self.entries.get_mut(path);
-        match entry.map(|entry| entry.writer(clock.now, settle, write_timeout)) {
+        let there = || tree.file(path).ok();
+        match entry.map(|entry| entry.writer(clock.now, write_timeout, there)) {
             Some(Writer::Awaited) => return true,
-            Some(Writer::Endless) => {
-                self.refuse(path, Barred::Unread(endless(write_timeout, settle)));
+            Some(Writer::Overdue) => {
+                self.refuse(path, Barred::Unread(unclosed(write_timeout)));
                 return true;
             }
             Some(Writer::None) | None => {}
@@ -386,14 +391,6 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     fn collect_mounts(&mut self, tree: &Tree) {
         self.mounts.collect(tree, self.entries.values().flat_map(|entry| &entry.mounts));
     }
-}
-
-/// Why a file is not read whose writer neither closes it nor rests.
-fn endless(timeout: Duration, settle: Duration) -> String {
-    format!(
-        "it has been written to for {timeout:?} without being closed; it is read when its writer \
-         closes it, or rests for {settle:?}"
-    )
 }
 
 #[cfg(test)]

@@ -200,6 +200,11 @@ impl Tree {
         Ok(found.then(|| (id_of(&spot.stat), spot.real.join("/"))))
     }
 
+    /// Which file a path leads to.
+    pub(super) fn file(&self, path: &str) -> Result<Id, Refusal> {
+        Ok(id_of(&self.find(path)?.stat))
+    }
+
     /// Whether a path leads to a directory, be it outside. Nothing is opened.
     pub(super) fn leads_to_directory(&self, path: &str) -> bool {
         let stat = rustix::fs::statat(&self.root, path, AtFlags::empty());

@@ -154,20 +154,90 @@ async fn a_truncated_file_must_not_be_taken_before_it_is_written() {
     watching.end().await;
 }
 
+/// A watch that waits for a writer for long enough, and believes what it finds soon.
+fn impatient(options: &mut Options) {
+    options.rescan = Duration::from_millis(20);
+    options.settle = Duration::from_millis(20);
+    options.write_timeout = Duration::from_millis(300);
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_writer_that_never_closes_must_not_be_waited_for_for_ever() {
-    let mut watching = Watching::start(
-        |_| {},
-        |options| {
-            options.write_timeout = Duration::from_millis(500);
-        },
-    );
+async fn a_writer_that_rests_must_be_told_of_and_its_file_be_read_once_it_is_closed() {
+    let mut watching = Watching::start(|_| {}, impatient);
     watching.until(&[]).await;
-    let mut file = fs::File::create(watching.path("a.yaml")).unwrap();
-    file.write_all(b"all of it").unwrap();
-    watching.until(&["a.yaml: all of it"]).await;
+    watching.write("old.yaml", "good");
+    watching.until(&["old.yaml: good"]).await;
+    let mut files = ["new.yaml", "old.yaml"].map(|name| {
+        let mut file = fs::File::create(watching.path(name)).unwrap();
+        file.write_all(b"hal").unwrap();
+        file
+    });
+    watching.until(&["new.yaml ...", "old.yaml: good"]).await;
+    let unclosed = "! it is not done being written";
+    let (new, old) = (format!("new.yaml {unclosed}"), format!("old.yaml {unclosed}"));
+    watching.until(&[&new, &old]).await;
+    // Whatever is written besides, and however long it takes.
+    watching.write("other.yaml", "one");
+    watching.until(&[&new, &old, "other.yaml: one"]).await;
+    watching.listed_again(5).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    watching.until(&[&new, &old, "other.yaml: one"]).await;
+    for file in &mut files {
+        file.write_all(b"f and half").unwrap();
+    }
+    drop(files);
+    let whole = "half and half";
+    watching
+        .until(&[&format!("new.yaml: {whole}"), &format!("old.yaml: {whole}"), "other.yaml: one"])
+        .await;
+    assert_eq!(watching.parsed("old.yaml"), ["good", whole]);
+    assert_eq!(watching.parsed("new.yaml"), [whole]);
     watching.end().await;
-    drop(file);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_dies_must_count_as_one_that_closed_its_file() {
+    let mut watching = Watching::start(|_| {}, |options| options.write_timeout = NEVER);
+    watching.until(&[]).await;
+    let path = watching.path("a.yaml");
+    let mut writer = std::process::Command::new("sh")
+        .args(["-c", "exec 3>\"$0\"; printf whole >&3; exec sleep 3600"])
+        .arg(&path)
+        .spawn()
+        .unwrap();
+    watching.until(&["a.yaml ..."]).await;
+    watching.listed_again(2).await;
+    watching.until(&["a.yaml ..."]).await;
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    watching.until(&["a.yaml: whole"]).await;
+    watching.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_the_place_of_one_that_is_not_done_must_be_read() {
+    let mut watching = Watching::start(|_| {}, impatient);
+    watching.until(&[]).await;
+    fs::create_dir(watching.path("x")).unwrap();
+    watching.write("x/b.yaml", "old");
+    watching.until(&["x/b.yaml: old"]).await;
+    let files = ["a.yaml", "x/b.yaml"].map(|name| {
+        let mut file = fs::File::create(watching.path(name)).unwrap();
+        file.write_all(b"hal").unwrap();
+        file
+    });
+    let unclosed = "! it is not done being written";
+    watching.until(&[&format!("a.yaml {unclosed}"), &format!("x/b.yaml {unclosed}")]).await;
+    // One is renamed over, the other goes with its directory.
+    let aside = watching.home.path().join("aside");
+    fs::write(&aside, "one").unwrap();
+    fs::rename(&aside, watching.path("a.yaml")).unwrap();
+    fs::rename(watching.path("x"), &aside).unwrap();
+    fs::create_dir(watching.path("x")).unwrap();
+    watching.write("x/b.yaml", "new");
+    watching.until(&["a.yaml: one", "x/b.yaml: new"]).await;
+    drop(files);
+    watching.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,7 +261,7 @@ async fn a_writer_that_never_rests_must_be_told_of_and_its_file_be_read_in_the_e
             std::thread::sleep(Duration::from_millis(5));
         }
     });
-    watching.until(&["a.yaml ! it has been written to"]).await;
+    watching.until(&["a.yaml ! it is not done being written"]).await;
     enough.cancel();
     writer.await.unwrap();
     let whole = fs::read_to_string(watching.path("a.yaml")).unwrap();
