@@ -230,6 +230,8 @@ pub struct Details {
     pub limits: Limits,
     /// What the engine keeps for it.
     pub reserved: Reserved,
+    /// By which policy of its own the engine restarts it, if it does.
+    pub restarts: Option<String>,
     /// The networks it is on, by name.
     pub networks: BTreeSet<String>,
     /// Where its ports are published: `80/tcp` to `0.0.0.0:8080`.

@@ -23,13 +23,18 @@ pub enum Number {
 
 /// Something that the engine has of a container and that is not as it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// What.
-    pub number: Number,
-    /// What the engine has; `None`: nothing.
-    pub is: Option<u64>,
-    /// What it is to be.
-    pub wanted: Option<u64>,
+pub enum Difference {
+    /// A number.
+    Number {
+        /// Which.
+        number: Number,
+        /// What the engine has; `None`: nothing.
+        is: Option<u64>,
+        /// What it is to be.
+        wanted: Option<u64>,
+    },
+    /// The engine restarts it by itself, by a policy that it calls so: restarts are ours alone.
+    Restarts(String),
 }
 
 impl Number {
@@ -62,32 +67,51 @@ impl Difference {
     /// All in which a container is not as `wanted` says.
     #[must_use]
     pub fn between(has: &Details, wanted: &Resources) -> Vec<Self> {
-        let of = |number: Number| Self {
-            number,
-            is: number.of(has.limits, has.reserved),
-            wanted: number.of(wanted.limits, wanted.requests.reserved()),
+        let of = |number: Number| {
+            let is = number.of(has.limits, has.reserved);
+            let wanted = number.of(wanted.limits, wanted.requests.reserved());
+            (is != wanted).then_some(Self::Number { number, is, wanted })
         };
-        Number::ALL.into_iter().map(of).filter(|it| it.is != it.wanted).collect()
+        let numbers = Number::ALL.into_iter().filter_map(of);
+        numbers.chain(has.restarts.clone().map(Self::Restarts)).collect()
     }
 
     /// Whether a container still is as was found.
     #[must_use]
     pub fn is_still(&self, has: &Details) -> bool {
-        self.number.of(has.limits, has.reserved) == self.is
+        match self {
+            Self::Number { number, is, .. } => number.of(has.limits, has.reserved) == *is,
+            Self::Restarts(policy) => has.restarts.as_ref() == Some(policy),
+        }
     }
 
     /// Whether something that the engine has is to be none: it can't take anything away.
     #[must_use]
     pub fn takes_away(&self) -> bool {
-        self.wanted.is_none()
+        matches!(self, Self::Number { wanted: None, .. })
     }
 
-    /// As a change of the manifest's field.
+    /// As a change of a field.
     #[must_use]
     pub fn as_change(&self) -> FieldChange {
-        let text = |number: Option<u64>| number.map(|number| number.to_string());
-        let field = self.number.field().to_owned();
-        FieldChange { field, from: text(self.is), to: text(self.wanted) }
+        let (from, to) = self.values();
+        FieldChange { field: self.field().to_owned(), from, to }
+    }
+
+    fn field(&self) -> &'static str {
+        match self {
+            Self::Number { number, .. } => number.field(),
+            Self::Restarts(_) => "the engine's restart policy",
+        }
+    }
+
+    /// What is, and what is wanted.
+    fn values(&self) -> (Option<String>, Option<String>) {
+        let text = |number: &Option<u64>| number.as_ref().map(ToString::to_string);
+        match self {
+            Self::Number { is, wanted, .. } => (text(is), text(wanted)),
+            Self::Restarts(policy) => (Some(policy.clone()), Some("no".to_owned())),
+        }
     }
 
     /// Several, for people.
@@ -100,7 +124,8 @@ impl Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |number: Option<u64>| number.map_or_else(|| "none".into(), |it| it.to_string());
-        write!(f, "{} is {}, wanted {}", self.number.field(), text(self.is), text(self.wanted))
+        let (is, wanted) = self.values();
+        let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
+        write!(f, "{} is {}, wanted {}", self.field(), text(is), text(wanted))
     }
 }

@@ -109,7 +109,7 @@ pub enum Step {
     Unpause(ContainerId),
     /// Give it its name back.
     Rename(ContainerId),
-    /// Change its limits and what is kept for it.
+    /// Change its limits and what is kept for it, and have the engine not restart it by itself.
     Update(ContainerId, Resources),
     /// Put it back on its network.
     Connect(ContainerId),

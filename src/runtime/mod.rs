@@ -164,7 +164,8 @@ pub trait Runtime: Send + Sync + 'static {
     /// Gives a container another name.
     fn rename(&self, id: &ContainerId, name: &str) -> impl Future<Output = Outcome> + Send;
 
-    /// Changes limits of a container and what is kept for it. What is `None` stays as it is: the
+    /// Changes limits of a container and what is kept for it, and has the engine not restart it by
+    /// itself: that is how they are made. What is `None` stays as it is: the
     /// engine can't take a limit or a request away.
     fn update(
         &self,

@@ -40,7 +40,7 @@ pub(super) enum Finished {
         /// When it was asked for.
         asked: Mono,
         /// The answer; `Err`: none.
-        answer: Result<Option<Container>, Unreachable>,
+        answer: Result<Option<Arc<Container>>, Unreachable>,
     },
     /// Which the engine is.
     Info {

@@ -65,7 +65,7 @@ impl<R: Runtime> Worker<R> {
             let places = Arc::clone(&self.inspect_places);
             self.jobs.spawn(async move {
                 let _place = places.acquire().await;
-                let answer = runtime.inspect(&id).await;
+                let answer = runtime.inspect(&id).await.map(|found| found.map(Arc::new));
                 Finished::Inspected { id, asked, answer }
             });
         }
@@ -164,11 +164,11 @@ impl<R: Runtime> Worker<R> {
         &mut self,
         id: &ContainerId,
         asked: Mono,
-        answer: Result<Option<Container>, Unreachable>,
+        answer: Result<Option<Arc<Container>>, Unreachable>,
     ) {
         let of_another = Err(Unreachable("it may be another engine's".to_owned()));
         let seen = match if self.meeting.is_in_doubt() { of_another } else { answer } {
-            Ok(Some(container)) => Seen::Present(Arc::new(container)),
+            Ok(Some(container)) => Seen::Present(container),
             Ok(None) => Seen::Absent,
             Err(error) => {
                 warn!(container = id.short(), %error, "a container could not be looked at");

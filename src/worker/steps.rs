@@ -49,7 +49,7 @@ pub enum Call {
     Unpause(ContainerId),
     /// Give it its name back.
     Rename(ContainerId, String),
-    /// Change its limits and what is kept for it.
+    /// Change its limits and what is kept for it, and have the engine not restart it by itself.
     Update(ContainerId, Resources),
     /// Put it back on its network.
     Connect(ContainerId, NetworkAttachment),

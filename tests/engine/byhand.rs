@@ -12,7 +12,7 @@ const BOUNDED: &str =
     "resources:\n  limits:\n    memory: 32Mi\n  requests:\n    cpu: 250m\n    memory: 16Mi";
 
 /// What leaves the process alive, and what is said of it.
-const DEEDS: [(&[&str], &str); 5] = [
+const DEEDS: [(&[&str], &str); 6] = [
     (&["pause", "CONTAINER"], "it was paused"),
     (&["rename", "CONTAINER", "WORKER-by-hand"], "it was renamed to"),
     (&["network", "disconnect", "NETWORK", "CONTAINER"], "it was cut off from network"),
@@ -21,6 +21,10 @@ const DEEDS: [(&[&str], &str); 5] = [
         "resources.limits.memory is 67108864, wanted 33554432",
     ),
     (&["update", "--cpu-shares", "2048", "CONTAINER"], "resources.requests.cpu"),
+    (
+        &["update", "--restart", "always", "CONTAINER"],
+        "the engine's restart policy is always, wanted no",
+    ),
 ];
 
 fn do_by_hand(house: &House, deed: &[&str], id: &str) {
@@ -45,7 +49,8 @@ fn wait_mended(house: &House, first: &Seen) {
         let seen = house.inspect(&first.id)?;
         let at_home = seen.all["NetworkSettings"]["Networks"][&network].is_object();
         let is = |key: &str, value: u64| seen.all["HostConfig"][key] == value;
-        let bounded = is("Memory", 32 << 20) && is("CpuShares", 256);
+        let ours = seen.all["HostConfig"]["RestartPolicy"]["Name"] == "no";
+        let bounded = is("Memory", 32 << 20) && is("CpuShares", 256) && ours;
         (seen.status == "running" && seen.name == first.name && at_home && bounded).then_some(seen)
     });
     assert_eq!(mended.started_at, first.started_at);

@@ -38,7 +38,7 @@ pub(super) fn create_body(spec: &ContainerSpec) -> Result<ContainerCreateBody, S
     })
 }
 
-/// What is told to change limits and what is kept.
+/// What is told to change limits and what is kept. Restarts are ours alone.
 pub(super) fn update_body(resources: &Resources) -> ContainerUpdateBody {
     let limits = &resources.limits;
     let reserved = resources.requests.reserved();
@@ -50,6 +50,10 @@ pub(super) fn update_body(resources: &Resources) -> ContainerUpdateBody {
         pids_limit: limits.pids.map(i64::from),
         cpu_shares: reserved.cpu_shares.map(signed),
         memory_reservation: reserved.memory.map(signed),
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
+        }),
         ..ContainerUpdateBody::default()
     }
 }
@@ -77,10 +81,7 @@ fn host_config(spec: &ContainerSpec) -> Result<HostConfig, String> {
     let mounts: Result<Vec<_>, _> =
         template.mounts.iter().map(|mount| engine_mount(mount, spec)).collect();
     Ok(HostConfig {
-        restart_policy: Some(RestartPolicy {
-            name: Some(RestartPolicyNameEnum::NO),
-            maximum_retry_count: None,
-        }),
+        restart_policy: limits.restart_policy,
         network_mode: Some(network_mode),
         port_bindings: Some(port_bindings(&template.ports)),
         mounts: Some(mounts?),

@@ -155,9 +155,16 @@ fn details(raw: &Value) -> Details {
             cpu_shares: limit(&host["CpuShares"]),
             memory: limit(&host["MemoryReservation"]),
         },
+        restarts: restarts(&host["RestartPolicy"]["Name"]),
         networks: networks.map_or_else(BTreeSet::new, |map| map.keys().cloned().collect()),
         published: published(&raw["NetworkSettings"]["Ports"]),
     }
+}
+
+/// The engine writes "none" as `no`, and some as nothing.
+fn restarts(policy: &Value) -> Option<String> {
+    let policy = policy.as_str().filter(|policy| !matches!(*policy, "" | "no"));
+    policy.map(str::to_owned)
 }
 
 /// The volumes and binds that can be written. The paths are those that we gave, with links resolved.
@@ -267,6 +274,7 @@ mod tests {
             "HostConfig": {
                 "Memory": 64, "NanoCpus": 0, "PidsLimit": null,
                 "CpuShares": 512, "MemoryReservation": -1,
+                "RestartPolicy": { "Name": "always", "MaximumRetryCount": 0 },
             },
             "NetworkSettings": {
                 "Networks": { "n": {} },
@@ -280,6 +288,11 @@ mod tests {
         assert_eq!((details.exit_code, details.oom_killed), (137, true));
         assert_eq!(details.limits, Limits { memory: Some(64), ..Limits::default() });
         assert_eq!(details.reserved, Reserved { cpu_shares: Some(512), memory: None });
+        assert_eq!(details.restarts, Some("always".to_owned()));
+        assert_eq!(
+            restarts(&json!("no")).or(restarts(&json!(""))).or(restarts(&json!(null))),
+            None
+        );
         assert_eq!(details.networks, ["n".to_owned()].into());
         let places = vec!["0.0.0.0:1".to_owned(), "[::]:1".to_owned()];
         assert_eq!(details.published, [("80/tcp".to_owned(), places)].into());

@@ -138,9 +138,6 @@ async fn worker_of(address: &Address, id: &ContainerId) -> Result<Option<String>
 }
 
 pub(super) async fn update(engine: &Engine, id: &ContainerId, resources: &Resources) -> Outcome {
-    if *resources == Resources::default() {
-        return Outcome::Done(());
-    }
     let call = engine.update_container(id.as_str(), update_body(resources));
     done_or_failed(within(SHORT_DEADLINE, "update", call).await)
 }

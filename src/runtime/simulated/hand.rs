@@ -105,6 +105,16 @@ impl Simulated {
         self.change(|world, _| world.update(id, &resources))
     }
 
+    /// Has the engine restart a container by itself, by that policy of its own.
+    pub fn restart_by_policy(&self, id: &ContainerId, policy: &str) {
+        self.change(|world, _| {
+            if let Some(body) = world.containers.get_mut(id) {
+                body.details.restarts = Some(policy.to_owned());
+            }
+            world.tell(id);
+        });
+    }
+
     /// Cuts a container off from a network.
     pub fn disconnect_by_hand(&self, id: &ContainerId, network: &str) {
         self.change(|world, _| {

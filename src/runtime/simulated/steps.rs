@@ -263,6 +263,7 @@ impl World {
         let (new, old) = (resources.requests.reserved(), &mut body.details.reserved);
         old.cpu_shares = new.cpu_shares.or(old.cpu_shares);
         old.memory = new.memory.or(old.memory);
+        body.details.restarts = None;
         self.tell(id);
         Outcome::Done(())
     }

@@ -17,7 +17,7 @@ const LIMITS: &str = "  resources: {limits: {memory: 64Mi, cpu: 500m}, requests:
 /// then.
 type Deed = (&'static str, fn(&Host, &ContainerId), &'static str, &'static str, bool);
 
-const DEEDS: [Deed; 8] = [
+const DEEDS: [Deed; 9] = [
     ("rm --force", |host, id| host.engine.remove_by_hand(id), "Lost", "gone", true),
     ("kill", |host, id| host.engine.kill(id), "Failed", "137", true),
     ("stop", |host, id| host.engine.exit(id, 0), "Completed", "exit code 0", true),
@@ -49,6 +49,13 @@ const DEEDS: [Deed; 8] = [
          resources.requests.cpu (1024ths) is 2048, wanted 256",
         false,
     ),
+    (
+        "update --restart",
+        |host, id| host.engine.restart_by_policy(id, "unless-stopped"),
+        "Updated",
+        "the engine's restart policy is unless-stopped, wanted no",
+        false,
+    ),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -75,10 +82,11 @@ async fn what_is_done_by_hand_must_be_healed_and_told() {
 }
 
 /// What of a container must be as before.
-fn heart(container: &Container) -> (Status, Limits, Reserved, Vec<String>) {
+fn heart(container: &Container) -> (Status, Limits, Reserved, Option<String>, Vec<String>) {
     let details = container.details.as_ref().unwrap();
     let networks = details.networks.iter().cloned().collect();
-    (container.status.clone(), details.limits, details.reserved, networks)
+    let (limits, reserved) = (details.limits, details.reserved);
+    (container.status.clone(), limits, reserved, details.restarts.clone(), networks)
 }
 
 #[tokio::test(start_paused = true)]

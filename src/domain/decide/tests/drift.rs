@@ -87,6 +87,20 @@ fn changed_requests_must_be_put_back() {
 }
 
 #[test]
+fn a_restart_policy_of_the_engine_must_be_taken_back_without_a_restart() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().restarts = Some("always".into()));
+    expect![[r#"
+        update 0.1: the engine's restart policy is always, wanted no
+    "#]]
+    .assert_eq(&play.look());
+    expect![[r#"
+        768s update 0.1: the engine's restart policy is always, wanted no
+    "#]]
+    .assert_eq(&play.run());
+}
+
+#[test]
 fn what_the_engine_does_not_take_must_be_asked_for_once_and_named() {
     let mut play = running();
     play.engine.lacks_memory_limits = true;

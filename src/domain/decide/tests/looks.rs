@@ -242,6 +242,7 @@ impl Play {
                     let new = resources.requests.reserved();
                     reserved.cpu_shares = new.cpu_shares.or(reserved.cpu_shares);
                     reserved.memory = new.memory.or(reserved.memory);
+                    details.restarts = None;
                 })
             }
             Step::Connect(id) => engine.change(id, |it| {
