@@ -10,17 +10,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Down};
 use super::daemon::{self, Purpose};
-use super::{Exit, out};
+use super::{Exit, escape, out};
 use crate::api::client::{Client, ClientError};
 use crate::domain::blueprint::Maker;
 use crate::domain::container::Identity;
 use crate::domain::desired::Rules;
 use crate::domain::policy::{Level, Policy};
 use crate::runtime::Runtime as _;
-use crate::worker::{Ended, Goal, Inputs, Lock, LockError, Setting};
+use crate::worker::{Ended, Goal, Inputs, Lock, LockError, Remains, Setting};
 
 /// How often a daemon that goes down is asked how far it is.
 const ASK_EVERY: Duration = Duration::from_millis(300);
+
+/// How often it is looked whether a daemon that does not answer any more has let go of its state.
+const UNLOCK_TRIES: u32 = 40;
 
 /// Stops and removes everything of this worker but volumes.
 pub async fn down(common: &Common, args: &Down) -> anyhow::Result<Exit> {
@@ -36,34 +39,77 @@ pub async fn down(common: &Common, args: &Down) -> anyhow::Result<Exit> {
             return Ok(Exit::Failed);
         }
     }
-    let ended = match daemon {
-        Some(_) => {
-            tokio::time::timeout(args.timeout, ask(&client)).await.unwrap_or(Ok(Exit::Deadline))
+    let all = async {
+        if let Some(overview) = daemon {
+            ask(&client, common, overview.pid).await?;
         }
-        None => {
-            tokio::time::timeout(args.timeout, alone(common)).await.unwrap_or(Ok(Exit::Deadline))
+        // What a daemon did not do, whatever ended it, is done here; what stays is found here.
+        alone(common).await
+    };
+    match tokio::time::timeout(args.timeout, all).await {
+        Ok(remains) => Ok(tell(common, &remains?)),
+        Err(_) => {
+            out::say(&format!(
+                "not everything was removed in time; try again: {}",
+                common.again("down")
+            ));
+            Ok(Exit::Deadline)
         }
-    }?;
-    match ended {
-        Exit::Ok => out::say(&format!("nothing of worker {worker} is left but its volumes")),
-        _ => out::say(&format!(
-            "not everything was removed in time; try again: {}",
-            common.again("down")
-        )),
     }
-    Ok(ended)
 }
 
-/// Has the daemon do it.
-async fn ask(client: &Client) -> anyhow::Result<Exit> {
+/// Says what stays.
+fn tell(common: &Common, remains: &Remains) -> Exit {
+    let worker = &common.worker;
+    let Remains { let_go, refused } = remains;
+    for (network, why) in refused {
+        out::say(&format!(
+            "network {network} stays, the engine did not remove it: {}; what is on it: docker \
+             network inspect {network}",
+            escape::line(why)
+        ));
+    }
+    if !let_go.is_empty() {
+        let names: Vec<&str> = let_go.iter().map(String::as_str).collect();
+        out::say(&format!(
+            "left as they are, as their manifests have evenkeel/prune: \"false\": {}",
+            names.join(", ")
+        ));
+    }
+    if !refused.is_empty() {
+        out::say(&format!("when that is gone, try again: {}", common.again("down")));
+        return Exit::Failed;
+    }
+    let nothing = if let_go.is_empty() { "nothing" } else { "nothing else" };
+    out::say(&format!("{nothing} of worker {worker} is left but its volumes"));
+    Exit::Ok
+}
+
+/// Has the daemon do it, and waits for its end.
+async fn ask(client: &Client, common: &Common, pid: u32) -> anyhow::Result<()> {
     client.down().await?;
     loop {
         match client.worker().await {
-            Err(ClientError::NoDaemon(_)) => return Ok(Exit::Ok),
+            Err(ClientError::NoDaemon(_)) => break,
+            Ok(overview) if overview.pid != pid => bail!(
+                "the daemon (pid {pid}) ended, and another one (pid {}) was started in its place; \
+                 stop what starts it, then: {}",
+                overview.pid,
+                common.again("down")
+            ),
             // It may be on its way out.
             Ok(_) | Err(_) => tokio::time::sleep(ASK_EVERY).await,
         }
     }
+    // A process that ends lets go of what it has one after the other.
+    let dir = daemon::state_dir(common)?;
+    for _ in 0..UNLOCK_TRIES {
+        if !matches!(Lock::state(&dir), Err(LockError::Held(_))) {
+            break;
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+    Ok(())
 }
 
 /// Locks the source directories that containers of this worker were made from. One that is in use
@@ -86,8 +132,8 @@ async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
     Ok(locks)
 }
 
-/// Does it where no daemon runs.
-async fn alone(common: &Common) -> anyhow::Result<Exit> {
+/// Does it where no daemon runs. Tells what stays.
+async fn alone(common: &Common) -> anyhow::Result<Remains> {
     let _locks = lock_sources(common).await?;
     let setting = Setting {
         maker: Maker { worker: common.worker.clone(), source: "/".to_owned() },
@@ -99,9 +145,11 @@ async fn alone(common: &Common) -> anyhow::Result<Exit> {
     let ready = daemon::ready(common, purpose, (snapshots, watch::Sender::default())).await?;
     let (_questions, commands) = mpsc::channel(1);
     let stop = CancellationToken::new();
-    Ok(match ready.worker.run(Inputs { commands, stop }).await.ended {
-        Ended::Reached => Exit::Ok,
-        Ended::Deadline => Exit::Deadline,
-        Ended::Short | Ended::Stopped | Ended::Broken => Exit::Failed,
-    })
+    let left = ready.worker.run(Inputs { commands, stop }).await;
+    match left.ended {
+        Ended::Reached | Ended::Short => Ok(left.remains),
+        Ended::Deadline | Ended::Stopped | Ended::Broken => {
+            bail!("it ended before everything was removed; try again: {}", common.again("down"))
+        }
+    }
 }

@@ -81,7 +81,8 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             bail!("a part of the worker ended unasked; the log says which. Containers run on")
         }
         Ended::Reached => info!("`evenkeel down` asked for it: all but volumes is removed; ended"),
-        Ended::Stopped | Ended::Short | Ended::Deadline => info!("stopped"),
+        Ended::Short => info!("`evenkeel down` asked for it: all that could be is removed; ended"),
+        Ended::Stopped | Ended::Deadline => info!("stopped"),
     }
     let _gone = std::fs::remove_file(api::socket(&state_dir));
     Ok(Exit::Ok)

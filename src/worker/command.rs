@@ -154,6 +154,8 @@ impl<R: Runtime> Worker<R> {
             }
             Command::Down(reply) => {
                 self.goal = Goal::Down;
+                // What was on a network that could not be removed may have gone since.
+                self.network_refusals.clear();
                 self.take_down();
                 let _asker_left = reply.send(());
             }

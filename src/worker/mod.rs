@@ -37,6 +37,7 @@ pub mod preview;
 mod pulls;
 pub mod pulse;
 pub mod receive;
+mod remains;
 mod report;
 mod sightings;
 mod start;
@@ -46,6 +47,7 @@ pub mod usages;
 
 pub use clock::Clock;
 pub use lock::{Lock, LockError};
+pub use remains::Remains;
 pub use report::{EVENT_TARGET, tell};
 pub use start::{APPROVED_SOURCES, Start};
 pub use steps::Setting;
@@ -133,7 +135,7 @@ pub enum Ended {
     Stopped,
     /// Its goal was reached.
     Reached,
-    /// Nothing is left to do, and not all is as the files ask: something failed, was refused, is
+    /// Nothing is left to do, and not all is as it is to be: something failed, was refused, is
     /// held, or can't be read.
     Short,
     /// The time had passed before.
@@ -151,6 +153,8 @@ pub struct Left {
     pub overview: Overview,
     /// How its tasks were, by name.
     pub tasks: Vec<TaskStatus>,
+    /// What there is of it still, where everything was to go.
+    pub remains: Remains,
 }
 
 /// What comes in while the worker runs.
@@ -285,8 +289,9 @@ impl<R: Runtime> Worker<R> {
         };
         let overview = self.overview();
         let tasks = self.statuses.values().map(|it| TaskStatus::clone(it)).collect();
+        let remains = self.remains();
         self.shut_down().await;
-        Left { ended, overview, tasks }
+        Left { ended, overview, tasks, remains }
     }
 
     /// When time alone makes something to do.
@@ -323,11 +328,13 @@ impl<R: Runtime> Worker<R> {
             }
             Goal::Down => {
                 let listed = self.sightings.listed_at.is_some();
-                let empty = self.records.is_empty() && self.networks.is_empty();
+                let empty = self.records.is_empty() && self.only_refused_networks_stay();
                 let listed = listed && self.resources_known;
                 // Nothing is made any more: a disk that does not tell where it leads is no matter.
                 let quiet = self.is_quiet(self.leads.jobs);
-                (listed && empty && quiet).then_some(Ended::Reached)
+                let is_all = self.remains().refused.is_empty();
+                let ended = if is_all { Ended::Reached } else { Ended::Short };
+                (listed && empty && quiet).then_some(ended)
             }
         }
     }

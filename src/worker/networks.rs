@@ -27,6 +27,8 @@ pub(super) struct Refusal {
     count: u32,
     /// It is not asked again before.
     not_before: Mono,
+    /// What it said.
+    message: String,
 }
 
 impl<R: Runtime> Worker<R> {
@@ -95,19 +97,27 @@ impl<R: Runtime> Worker<R> {
             Outcome::Rejected(rejection) => {
                 let now = self.clock.now().mono;
                 let refusal = self.network_refusals.entry(name.to_owned()).or_default();
+                refusal.message.clone_from(&rejection.message);
                 if refusal.count == 0 {
                     warn!(%name, %rejection, "network not removed; it is tried ever more seldom");
                 }
                 let wait = FIRST_WAIT * (1 << refusal.count.min(6));
                 refusal.count = refusal.count.saturating_add(1);
                 refusal.not_before = now + wait.min(LONGEST_WAIT);
-                if self.goal == Goal::Down {
-                    // Something that stays is on it: so does the network.
-                    self.networks.remove(name);
-                }
             }
             // It is tried again after the next list.
             Outcome::Unknown(message) => warn!(%name, message, "network not removed"),
         }
+    }
+    /// The networks that are there and that the engine did not remove, with what it said.
+    pub(super) fn refused_networks(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.network_refusals.iter().filter_map(|(name, refusal)| {
+            self.networks.contains(name).then_some((name.as_str(), refusal.message.as_str()))
+        })
+    }
+
+    /// Whether of the networks that are there the engine has refused to remove each one.
+    pub(super) fn only_refused_networks_stay(&self) -> bool {
+        self.networks.iter().all(|name| self.network_refusals.contains_key(name))
     }
 }

@@ -8,6 +8,7 @@ mod byhand;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod crash;
+mod down;
 mod engine_restart;
 mod examples;
 #[path = "../it/exposition.rs"]

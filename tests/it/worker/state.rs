@@ -5,6 +5,7 @@ use std::fs;
 
 use evenkeel::db::{Db, EventQuery, Limits};
 use evenkeel::domain::container::{ContainerSpec, NetworkAttachment};
+use evenkeel::domain::instance::ContainerId;
 use evenkeel::domain::outcome::Outcome;
 use evenkeel::domain::status::{ConditionType, Phase};
 use evenkeel::runtime::Runtime;
@@ -418,6 +419,38 @@ async fn the_network_of_what_was_let_go_must_stay_without_being_asked_to_go() {
 #[tokio::test(start_paused = true)]
 async fn a_network_that_somebody_else_is_on_must_be_tried_ever_more_seldom() {
     let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let id = stranger_on_the_network(&host).await;
+    host.remove(&["web.yaml"]);
+    sleep(secs(3600)).await;
+    let tries = host.calls(Operation::RemoveNetwork);
+    assert!((2..=8).contains(&tries), "{tries}");
+    host.engine.remove_by_hand(&id);
+    sleep(secs(3700)).await;
+    assert!(host.engine.networks().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn down_must_tell_of_a_network_that_stays() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let id = stranger_on_the_network(&host).await;
+    // It was tried in vain before: then it is tried once more.
+    host.remove(&["web.yaml"]);
+    sleep(secs(600)).await;
+    let tries = host.calls(Operation::RemoveNetwork);
+    host.down().await;
+    sleep(secs(60)).await;
+    assert_eq!(host.buried().await, End::Ended(Ended::Short));
+    assert_eq!(host.calls(Operation::RemoveNetwork), tries + 1);
+    assert_eq!(host.engine.networks(), ["evenkeel.default.default"]);
+    host.engine.remove_by_hand(&id);
+    host.start_for(Goal::Down).await;
+    sleep(secs(60)).await;
+    assert_eq!(host.buried().await, End::Ended(Ended::Reached));
+    assert!(host.engine.networks().is_empty());
+}
+
+/// Runs a container of somebody else's on our network.
+async fn stranger_on_the_network(host: &Host) -> ContainerId {
     let network = Some(NetworkAttachment {
         network: "evenkeel.default.default".to_owned(),
         aliases: Vec::new(),
@@ -433,13 +466,7 @@ async fn a_network_that_somebody_else_is_on_must_be_tried_ever_more_seldom() {
     };
     let Outcome::Done(id) = host.engine.create(&spec).await else { panic!("it is made") };
     assert_eq!(host.engine.start_by_hand(&id), Outcome::Done(()));
-    host.remove(&["web.yaml"]);
-    sleep(secs(3600)).await;
-    let tries = host.calls(Operation::RemoveNetwork);
-    assert!((2..=8).contains(&tries), "{tries}");
-    host.engine.remove_by_hand(&id);
-    sleep(secs(3700)).await;
-    assert!(host.engine.networks().is_empty());
+    id
 }
 
 #[tokio::test(start_paused = true)]
