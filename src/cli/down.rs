@@ -42,6 +42,9 @@ pub async fn down(common: &Common, args: &Down) -> anyhow::Result<Exit> {
     let all = async {
         if let Some(overview) = daemon {
             ask(&client, common, overview.pid).await?;
+            if is_clear(common).await.unwrap_or(false) {
+                return Ok(Remains::default());
+            }
         }
         // What a daemon did not do, whatever ended it, is done here; what stays is found here.
         alone(common).await
@@ -112,6 +115,14 @@ async fn ask(client: &Client, common: &Common, pid: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether the engine has nothing of this worker any more, but volumes.
+async fn is_clear(common: &Common) -> anyhow::Result<bool> {
+    let docker = daemon::docker(common)?;
+    let (containers, resources) =
+        tokio::try_join!(docker.list(&common.worker), docker.list_resources(&common.worker))?;
+    Ok(containers.is_empty() && resources.networks.is_empty())
+}
+
 /// Locks the source directories that containers of this worker were made from. One that is in use
 /// has a daemon, of another state directory: what is removed would be made anew.
 async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
@@ -134,6 +145,8 @@ async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
 
 /// Does it where no daemon runs. Tells what stays.
 async fn alone(common: &Common) -> anyhow::Result<Remains> {
+    // A daemon of this state directory is told of as such.
+    drop(Lock::state(&daemon::state_dir(common)?)?);
     let _locks = lock_sources(common).await?;
     let setting = Setting {
         maker: Maker { worker: common.worker.clone(), source: "/".to_owned() },
