@@ -1,6 +1,9 @@
 //! The one HTTP client: a request over a connection of its own, and its whole answer.
 //!
-//! Knows nothing of what is asked. The commands ask the daemon through it.
+//! Knows nothing of what is asked. The commands ask the daemon through it; [`serve`] is the other
+//! side.
+
+pub mod serve;
 
 use std::io;
 use std::path::Path;

@@ -3,6 +3,7 @@
 //! It passes on what is asked and answers what the worker says; it decides nothing. Work that it
 //! takes becomes files of the source.
 
+mod bound;
 pub mod client;
 pub mod health;
 pub mod listen;

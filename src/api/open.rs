@@ -20,18 +20,10 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ApiError> {
 }
 
 /// Answers until `stop`; without a listener, nobody.
-///
-/// # Errors
-/// If it ends before.
-pub async fn serve(
-    listener: Option<TcpListener>,
-    sources: Sources,
-    stop: CancellationToken,
-) -> Result<(), ApiError> {
+pub async fn serve(listener: Option<TcpListener>, sources: Sources, stop: CancellationToken) {
     let Some(listener) = listener else {
-        stop.cancelled().await;
-        return Ok(());
+        return stop.cancelled().await;
     };
     let open = routes().into_iter().filter(|route| OPEN.contains(&route.path)).collect();
-    answer(listener, open, sources, stop).await
+    answer(listener, open, sources, stop).await;
 }

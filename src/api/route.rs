@@ -2,6 +2,7 @@
 //! values, and what a handler takes and answers is described by the types that it takes and answers.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Problem;
@@ -20,6 +22,9 @@ use super::openapi::Operation;
 use super::server::Sources;
 use crate::domain::instance::InstanceId;
 use crate::domain::name::{Label, TaskName};
+
+/// How long a request may take from the end of its headers to its own.
+const TAKING: Duration = Duration::from_secs(10);
 
 /// One thing that can be asked.
 pub struct Route {
@@ -92,8 +97,8 @@ impl Route {
         let answer = on(filter, move |State(sources): State<Sources>, mut request: Request| {
             let handler = handler.clone();
             async move {
-                let input = I::take(&mut request).await?;
-                handler(sources, input).await
+                let taken = timeout(TAKING, I::take(&mut request)).await;
+                handler(sources, taken.map_err(|_| late())??).await
             }
         });
         let describe = |operation: &mut Operation<'_>| {
@@ -118,6 +123,12 @@ impl IntoResponse for Refused {
 /// The stable word of a status: `NotFound`.
 fn word(status: StatusCode) -> String {
     status.canonical_reason().unwrap_or("Refused").replace(' ', "")
+}
+
+/// The rest of a request did not come.
+fn late() -> Refused {
+    let message = format!("the whole request did not come within {} s", TAKING.as_secs());
+    Refused(StatusCode::REQUEST_TIMEOUT, message)
 }
 
 /// What axum could not make sense of.
@@ -207,6 +218,7 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for Json<T> {
     fn describe(operation: &mut Operation<'_>) {
         operation.takes::<T>();
         operation.refuses(StatusCode::BAD_REQUEST, "The body is no JSON");
+        operation.refuses(StatusCode::REQUEST_TIMEOUT, "The body did not come in time");
         operation.refuses(StatusCode::PAYLOAD_TOO_LARGE, "The body is too large");
         operation.refuses(StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not said to be JSON");
         operation.refuses(StatusCode::UNPROCESSABLE_ENTITY, "The body is not what is taken here");

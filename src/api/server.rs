@@ -1,21 +1,20 @@
 //! The side of the API that answers.
 
-use std::fmt;
 use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::{Extension, Query};
 use axum::http::{Method, StatusCode, Uri};
 use axum::serve::Listener;
 use axum::{Json, Router};
-use tokio::net::UnixListener;
+use futures_util::stream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+pub use super::bound::Bound;
 use super::health;
 use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
@@ -30,6 +29,7 @@ use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
 use crate::domain::record::Revision;
 use crate::domain::status::{InstanceStatus, TaskStatus};
+use crate::http::serve;
 use crate::manifest::nearest;
 use crate::watch::WatchHealth;
 use crate::worker::command::{Command, Overview};
@@ -47,9 +47,6 @@ pub enum ApiError {
     /// An address can't be listened at.
     #[error("can't listen at {0}")]
     ListenAt(SocketAddr, #[source] io::Error),
-    /// It ended unasked.
-    #[error("the API ended")]
-    Serve(#[source] io::Error),
 }
 
 /// What answers are made from.
@@ -65,32 +62,9 @@ pub struct Sources {
     pub measures: Measures,
 }
 
-/// Listens at `socket`. Only who has locked the state directory may call this: a socket that is
-/// left of another process is replaced.
-///
-/// # Errors
-/// If that can't be: a path of more than about 100 bytes can't.
-pub fn listen(socket: &Path) -> Result<UnixListener, ApiError> {
-    let failed = |error| ApiError::Listen(socket.to_owned(), error);
-    match std::fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(socket).map_err(failed)?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
-}
-
 /// Answers until `stop`.
-///
-/// # Errors
-/// If it ends before.
-pub async fn serve(
-    listener: UnixListener,
-    sources: Sources,
-    stop: CancellationToken,
-) -> Result<(), ApiError> {
-    answer(listener, routes(), sources, stop).await
+pub async fn serve(listener: Bound, sources: Sources, stop: CancellationToken) {
+    answer(listener, routes(), sources, stop).await;
 }
 
 /// Answers what these routes tell, until `stop`.
@@ -99,10 +73,8 @@ pub(super) async fn answer<L>(
     told: Vec<Route>,
     sources: Sources,
     stop: CancellationToken,
-) -> Result<(), ApiError>
-where
+) where
     L: Listener,
-    L::Addr: fmt::Debug,
 {
     let mut router = Router::new();
     let known: Vec<&str> = told.iter().map(|route| route.path).collect();
@@ -116,14 +88,11 @@ where
         .method_not_allowed_fallback(move |method, uri| ready(no_such_method(&method, &uri, help)))
         .layer(Extension(Places::new(stop.clone())))
         .with_state(sources);
-    let stopped = stop.clone();
-    let serving =
-        axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).into_future();
-    tokio::select! {
-        served = serving => served.map_err(ApiError::Serve),
-        // A connection that somebody keeps open must not keep the process.
-        () = stopped.cancelled() => Ok(()),
-    }
+    let connections = stream::unfold(listener, async |mut listener| {
+        let (connection, _address) = listener.accept().await;
+        Some((connection, listener))
+    });
+    serve::serve(connections, router, stop).await;
 }
 
 impl Sources {

@@ -1,8 +1,10 @@
 //! `evenkeel run`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,7 +16,7 @@ use super::args::{Common, Run};
 use super::{Exit, daemon, out};
 use crate::api;
 use crate::api::measure::Measures;
-use crate::api::server::{self, Sources};
+use crate::api::server::{self, Bound, Sources};
 use crate::watch::{self as source, WatchHealth};
 use crate::worker::command::Command;
 use crate::worker::{Ended, Goal, Inputs};
@@ -33,7 +35,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let mut watched = daemon::watching(&dir, &host_paths);
     watched.lock = true;
     let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
-    let listener = server::listen(&api::socket(&state_dir))?;
+    let listener = Bound::listen(&api::socket(&state_dir))?;
     let open = open(args).await?;
     out::say(&format!(
         "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",
@@ -66,8 +68,8 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         tokio::try_join!(
             working,
             unasked(watching, &stop, "the watch of the source"),
-            unasked(serving, &stop, "the API"),
-            unasked(measuring, &stop, "what tells metrics"),
+            unasked(serving.map(Ok::<(), Infallible>), &stop, "the API"),
+            unasked(measuring.map(Ok::<(), Infallible>), &stop, "what tells metrics"),
             signals(&stop),
             tell_health(health, &stop),
             feed_watchdog(commands_watchdog, &stop),

@@ -661,7 +661,7 @@ async fn a_daemon_must_hand_out_kept_logs() {
     let (commands, _nobody) = mpsc::channel(1);
     let (_health, health) = watch::channel(WatchHealth::default());
     let stop = CancellationToken::new();
-    let listener = server::listen(&socket(dir.path())).unwrap();
+    let listener = server::Bound::listen(&socket(dir.path())).unwrap();
     let usages = Usages::of(Arc::new(Simulated::new()));
     let measures = Measures::new(Arc::default(), usages, dir.path(), "/");
     let sources = server::Sources { commands, db: opened.db.clone(), health, measures };
@@ -672,9 +672,8 @@ async fn a_daemon_must_hand_out_kept_logs() {
         stop.cancel();
         (there, not_there)
     };
-    let (served, (there, not_there)) =
+    let ((), (there, not_there)) =
         tokio::join!(server::serve(listener, sources, stop.clone()), asked);
-    served.unwrap();
     assert_eq!(there.unwrap(), b"one\ntwo\nlast words\n");
     assert_eq!(not_there, None);
 }

@@ -4,6 +4,7 @@ mod api;
 mod crashes;
 mod crowd;
 mod deeds;
+mod door;
 mod engine;
 mod files;
 mod host;

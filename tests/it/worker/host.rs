@@ -368,9 +368,9 @@ impl Host {
 
     /// Serves the API of the worker that runs, until `stop`.
     pub fn serve(&self, stop: CancellationToken) -> JoinHandle<()> {
-        let listener = server::listen(&api::socket(self.state.path())).unwrap();
+        let listener = server::Bound::listen(&api::socket(self.state.path())).unwrap();
         let sources = self.sources();
-        tokio::spawn(async move { server::serve(listener, sources, stop).await.unwrap() })
+        tokio::spawn(server::serve(listener, sources, stop))
     }
 
     pub fn db_file(&self) -> PathBuf {

@@ -333,7 +333,7 @@ async fn who_can_reach_the_address_must_be_told_metrics_and_health_and_nothing_e
     let taken = open::listen(at).await.unwrap_err();
     assert_eq!(taken.to_string(), format!("can't listen at {at}"));
     stop.cancel();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -361,5 +361,5 @@ async fn the_readme_must_list_every_metric_and_no_other() {
     assert!(gone.is_empty(), "in the README alone: {gone:#?}");
     assert_eq!(told, listed);
     stop.cancel();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }
