@@ -59,6 +59,9 @@ impl<R: Runtime> Worker<R> {
         };
         debug!(task = %name, %planned, "step");
         self.in_flight.entry(name.clone()).or_default().insert(seat, planned.step.name());
+        if !self.makes.begin(&call, (name.clone(), seat)) {
+            return;
+        }
         let (runtime, setting) = (Arc::clone(&self.runtime), Arc::clone(&self.setting));
         let patience = self.patience.clone();
         let task = name.clone();

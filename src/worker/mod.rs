@@ -26,6 +26,7 @@ mod leads;
 mod lock;
 mod look;
 mod mail;
+mod makes;
 mod measure;
 mod meeting;
 mod networks;
@@ -82,6 +83,7 @@ use engine::Finished;
 use index::Index;
 use itself::Itself;
 use mail::Mail;
+use makes::Makes;
 use measure::Rising;
 use meeting::Meeting;
 use news::News;
@@ -213,6 +215,7 @@ pub struct Worker<R: Runtime> {
     mail: BTreeMap<TaskName, Vec<Mail>>,
     in_flight: BTreeMap<TaskName, BTreeMap<Seat, &'static str>>,
     pulls: Pulls,
+    makes: Makes,
     jobs: JoinSet<Finished>,
     desk: receive::Desk,
     relisting: Relisting,

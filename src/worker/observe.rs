@@ -75,7 +75,9 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn on_finished(&mut self, finished: Finished) {
         match finished {
             Finished::Step { task, seat, container, done } => {
-                self.on_step(&task, seat, container, done);
+                for (task, seat) in self.makes.ended(&done, (task, seat)) {
+                    self.on_step(&task, seat, container.clone(), done.clone());
+                }
             }
             Finished::Pulled(image, policy, outcome) => {
                 for (task, revision) in self.pulls.ended(&image, policy) {

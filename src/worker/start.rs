@@ -74,7 +74,6 @@ impl<R: Runtime> Worker<R> {
         report(&opened);
         let approved_sources = set_of(&opened, APPROVED_SOURCES);
         let let_go = set_of(&opened, LET_GO);
-        let engine = opened.stored.meta.get(ENGINE).cloned();
         let records = by_name(opened.stored.records, clock);
         let desired = Desired::restored(records.values().map(|it| &it.head));
         let seed = clock.now().wall.millis().unsigned_abs();
@@ -106,7 +105,7 @@ impl<R: Runtime> Worker<R> {
             },
             engine_info: None,
             itself: super::Itself::default(),
-            meeting: super::Meeting::of(engine),
+            meeting: super::Meeting::of(opened.stored.meta.get(ENGINE).cloned()),
             sightings: super::Sightings::default(),
             listed_empty: false,
             networks: BTreeSet::new(),
@@ -122,6 +121,7 @@ impl<R: Runtime> Worker<R> {
             mail: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             pulls: super::Pulls::default(),
+            makes: super::Makes::default(),
             jobs: JoinSet::new(),
             desk: super::receive::Desk::default(),
             relisting: Relisting::default(),

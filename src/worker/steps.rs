@@ -65,7 +65,7 @@ pub enum Try {
 }
 
 /// What came of a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Done {
     /// For the record.
     pub report: Report,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use evenkeel::domain::outcome::{Cause, Rejection, Retry};
 use evenkeel::domain::status::TaskStatus;
-use evenkeel::runtime::simulated::{Behaviour, Operation};
+use evenkeel::runtime::simulated::{Behaviour, Fault, Operation};
 
 use super::host::{Host, millis, secs, sleep, task};
 
@@ -69,4 +70,29 @@ async fn many_tasks_must_converge_at_a_cost_that_grows_with_their_number_only() 
     assert!(host.wakes() - wakes <= 40, "{} wakes", host.wakes() - wakes);
     let calls = host.engine.calls().values().sum::<u64>() - calls;
     assert!(calls <= 40, "{calls} calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_many_tasks_need_must_be_made_by_one_call() {
+    let shared = "  mounts: [{path: /data, volume: data, shared: true}]";
+    for (count, slow, spec) in [(100, 0, ""), (100, 2, ""), (10, 2, shared)] {
+        for refused in [false, true] {
+            let mut host = Host::new();
+            host.engine.set_latency(Operation::MakeNetwork, secs(slow));
+            host.engine.set_latency(Operation::MakeVolume, secs(slow));
+            if refused {
+                let (cause, retry) = (Cause::Other, Retry::Later);
+                let no = Rejection { cause, retry, message: "not now".to_owned() };
+                host.engine.plan_fault(0, Fault::Rejected(no));
+            }
+            host.write_all(files(count, spec));
+            host.start().await;
+            host.until("all run", secs(60), async |host| host.live().len() == count).await;
+            let calls = [Operation::MakeNetwork, Operation::MakeVolume].map(|it| host.calls(it));
+            let wanted = [1 + u64::from(refused), u64::from(spec == shared)];
+            assert_eq!(calls, wanted, "{slow} s, {spec}, refused: {refused}");
+            let told = host.has_event("t0009", "StepFailed", "not now").await;
+            assert_eq!(told, refused, "what came of it is told to all that waited");
+        }
+    }
 }
