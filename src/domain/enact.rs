@@ -81,6 +81,7 @@ fn revise(record: &mut Record, now: Now) -> Note {
     };
     record.revisions.insert(number, revision);
     record.pull_trouble = None;
+    record.names_taken.clear();
     record.progressed_at = now.mono;
     forget_revisions(record);
     let place = &record.head.place;

@@ -38,6 +38,8 @@ pub struct Record {
     pub pull_trouble: Option<Trouble>,
     /// What went wrong last with the steps of an instance, in this process.
     pub troubles: BTreeMap<Seat, Trouble>,
+    /// How many names in a row something else had, by the slot that they were for, in this process.
+    pub names_taken: BTreeMap<u16, u32>,
     /// What of the last update of an instance's container it was not seen to have taken, in this
     /// process. Once the engine says that it is done and the same is asked for again, the engine
     /// does not take it: that is no reason to tell it without end.
@@ -155,6 +157,7 @@ impl Record {
             denied: false,
             pull_trouble: None,
             troubles: BTreeMap::new(),
+            names_taken: BTreeMap::new(),
             updates: BTreeMap::new(),
         }
     }

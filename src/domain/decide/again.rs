@@ -8,8 +8,10 @@ use crate::domain::plan::{Plan, Reason, Step, Waiting};
 use crate::domain::task::Task;
 use crate::domain::world::World;
 
-/// How long the next name is waited with where one was taken: who takes one may take others.
+/// How long the next name is waited with where one was taken: who takes one may take others. Doubled
+/// with each, up to the longest.
 const NAME_RETRY: Duration = Duration::from_secs(2);
+const LONGEST_NAME_RETRY: Duration = Duration::from_secs(60);
 
 /// Why there is another instance after `last`, which was of the same form.
 fn why_again(last: &Instance) -> Reason {
@@ -31,7 +33,9 @@ pub fn begin_again(
     (seat, revision, failures): (Seat, u32, u32),
     last: &Instance,
 ) {
-    let at = last.moved_at + NAME_RETRY;
+    let taken = world.record.names_taken.get(&last.seat.slot).copied().unwrap_or_default();
+    let wait = NAME_RETRY * (1 << taken.saturating_sub(1).min(5));
+    let at = last.moved_at + wait.min(LONGEST_NAME_RETRY);
     if last.reason == Some(EndReason::NameTaken) && world.now.mono < at {
         let message = last.message.clone().unwrap_or_default();
         plan.wait(Waiting::Retry { seat: last.seat, message, cause: Some(Cause::NotOurs), at });

@@ -129,7 +129,10 @@ pub fn progress(
     let stops = stop_first && revision.image_id.is_some();
     let default = if stops { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
-    let stands = record.denied || (pulling && record.pull_trouble.is_none());
+    // It can't get further while its names are taken, and what is tried meanwhile touches nothing.
+    let slots = 0..target.task.replicas;
+    let is_kept_out = record.names_taken.keys().any(|slot| slots.contains(slot));
+    let stands = record.denied || is_kept_out || (pulling && record.pull_trouble.is_none());
     let began = if stands { now } else { record.progressed_at.max(engine.reached_at) };
     let deadline = began + Duration::from_secs(u64::from(seconds));
     if now < deadline {

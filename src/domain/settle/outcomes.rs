@@ -24,6 +24,7 @@ pub fn apply(record: &mut Record, seat: Seat, report: Report, now: Now) -> Vec<N
     let (step, problem) = match report {
         Report::Created(Outcome::Done(id)) => {
             record.troubles.remove(&seat);
+            record.names_taken.remove(&seat.slot);
             let newest = record.revisions.keys().next_back().copied();
             if let Some(instance) = record.instances.get_mut(&seat) {
                 instance.container = Some(id);
@@ -112,6 +113,9 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
         }
         // The next attempt has another name.
         Cause::NotOurs | Cause::NameTaken => {
+            let taken = record.names_taken.entry(seat.slot).or_default();
+            *taken = taken.saturating_add(1);
+            record.progressed_at = now.mono;
             fail(record, seat, (EndReason::NameTaken, rejection.message), now)
         }
         Cause::PullFailed

@@ -93,6 +93,55 @@ fn names_that_strangers_have_must_spend_no_limit_and_be_told_of() {
 }
 
 #[test]
+fn names_that_are_taken_again_and_again_must_be_tried_ever_more_seldom_and_fail_no_rollout() {
+    let mut task = service("db", "app:1");
+    task.template.mounts = vec![volume("data")];
+    let mut play = Play::of(&task);
+    play.run();
+    play.told();
+    play.retag("app:2");
+    play.engine.refuse_create = Some((9, later(Cause::NotOurs, "a stranger has that name")));
+    let told = play.run();
+    let tries = told
+        .lines()
+        .filter(|line| line.contains(" create "))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned());
+    expect![[r#"
+        [
+            "768s",
+            "770s",
+            "774s",
+            "782s",
+            "798s",
+            "830s",
+            "890s",
+            "950s",
+            "1010s",
+            "1070s",
+        ]
+    "#]]
+    .assert_debug_eq(&tries.collect::<Vec<String>>());
+    assert_eq!(play.running(), ["db.0.11".to_owned()].into());
+    assert_eq!(play.only().record.head.refused, None);
+    // The next time it begins anew.
+    play.retag("app:3");
+    play.engine.refuse_create = Some((1, later(Cause::NotOurs, "a stranger has that name")));
+    expect![[r#"
+        1838s begin 0.12 revision 3: image changed from "app:2" to "app:3"
+        1838s pull app:3
+        1838s create 0.12: image changed from "app:2" to "app:3"
+        1838s forget 0.10: it has ended and is not kept
+        1840s begin 0.13 revision 3: 0.12 ended: NameTaken: a stranger has that name
+        1840s create 0.13: 0.12 ended: NameTaken: a stranger has that name
+        1840s stop 0.11 grace 10s: 0.13 can start only after it: both write volume evenkeel.default.default.data
+        1840s remove 0.11: it has ended and is not kept
+        1840s start 0.13: 0.12 ended: NameTaken: a stranger has that name
+        1840s forget 0.11: it has ended and is not kept
+        1842s revision 3 is ready
+    "#]].assert_eq(&play.run());
+}
+
+#[test]
 fn an_image_that_was_removed_meanwhile_must_be_pulled_again() {
     let mut play = Play::of(&service("web", "app:1"));
     play.engine.refuse_create = Some((1, later(Cause::ImageMissing, "no such image")));
