@@ -13,7 +13,8 @@ use crate::domain::time::Mono;
 use crate::runtime::{Resource, Runtime, Unreachable};
 
 /// How often one thing is asked for in its turn: a container, which only an inspect tells all of.
-const TURN_EVERY: Duration = Duration::from_secs(10);
+/// With the list, and two questions at the end of a minute, no minute has more than ten.
+const TURN_EVERY: Duration = Duration::from_secs(12);
 
 /// How often it is the turn of networks and volumes. They have two, for they are two questions.
 const RESOURCES_EVERY: Duration = Duration::from_secs(5 * 60);

@@ -67,7 +67,7 @@ async fn what_is_done_by_hand_must_be_healed_and_told() {
             let before = host.only("web");
             let was = host.engine.containers().into_values().find(|it| it.id == before).unwrap();
             deed(&host, &before);
-            // Nobody heard of it: limits and networks only an inspect shows, one every 10 s.
+            // Nobody heard of it: limits and networks only an inspect shows, one every 12 s.
             sleep(secs(if heard { 5 } else { 45 })).await;
             host.settle().await;
             let now = host.only("web");
