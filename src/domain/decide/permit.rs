@@ -35,7 +35,7 @@ fn told(found: &[Violation]) -> String {
 pub fn hold_back(plan: &mut Plan, target: &Target, why: Waiting) {
     let steps = plan.steps.len();
     plan.steps.retain(|planned| !is_for_new(planned, target.task.is_job()));
-    let mut held = plan.steps.len() < steps || plan.pull.take().is_some();
+    let mut held = plan.pull.take().is_some() || plan.steps.len() < steps;
     plan.restarts = 0;
     plan.wake_at = None;
     for waiting in std::mem::take(&mut plan.waiting) {

@@ -86,6 +86,23 @@ fn while_a_manifest_is_just_gone_nothing_must_be_begun() {
 }
 
 #[test]
+fn while_a_manifest_is_just_gone_nothing_must_be_pulled_either() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.look();
+    play.look();
+    // Of one slot the image is wanted, and the other is not begun.
+    play.edit(|task| task.replicas = 2);
+    play.missing();
+    expect![[r#"
+        wait: its manifest to come back: it is just gone
+    "#]]
+    .assert_eq(&play.look());
+    play.back();
+    play.run();
+    assert_eq!(play.running().len(), 2);
+}
+
+#[test]
 fn while_a_manifest_is_just_gone_a_rollout_must_stand_still() {
     let mut play = Play::of(&service("web", "app:1"));
     play.run();
