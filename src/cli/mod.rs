@@ -28,6 +28,7 @@ mod plan;
 mod run;
 mod schema;
 mod send;
+mod signals;
 mod status;
 mod sync;
 mod table;

@@ -7,12 +7,12 @@ use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::args::{Common, Run};
+use super::signals::Signals;
 use super::{Exit, daemon, out};
 use crate::api;
 use crate::api::measure::Measures;
@@ -26,6 +26,7 @@ const QUESTIONS: usize = 64;
 
 /// Keeps this host as a directory says, until stopped.
 pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
     let purpose = daemon::purpose(common, &args.make, Goal::Forever)?;
     let dir = purpose.setting.maker.source.clone();
     let policy = purpose.setting.policy.clone();
@@ -34,7 +35,13 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let host_paths = watch::Sender::default();
     let mut watched = daemon::watching(&dir, &host_paths);
     watched.lock = true;
-    let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
+    let ready = tokio::select! {
+        ready = daemon::ready(common, purpose, (snapshot_out, host_paths)) => ready?,
+        () = signals.next() => {
+            info!("stopped before it began");
+            return Ok(Exit::Ok);
+        }
+    };
     let listener = Bound::listen(&api::socket(&state_dir))?;
     let open = open(args).await?;
     out::say(&format!(
@@ -70,7 +77,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             unasked(watching, &stop, "the watch of the source"),
             unasked(serving.map(Ok::<(), Infallible>), &stop, "the API"),
             unasked(measuring.map(Ok::<(), Infallible>), &stop, "what tells metrics"),
-            signals(&stop),
+            stop_on(&mut signals, &stop),
             tell_health(health, &stop),
             feed_watchdog(commands_watchdog, &stop),
         )
@@ -113,12 +120,9 @@ async fn unasked<E: std::error::Error + Send + Sync + 'static>(
 
 /// Waits for a signal to stop, or for the worker to end, and tells systemd: what has begun may take
 /// a while to end.
-async fn signals(stop: &CancellationToken) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
+async fn stop_on(signals: &mut Signals, stop: &CancellationToken) -> anyhow::Result<()> {
     tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+        () = signals.next() => {}
         () = stop.cancelled() => {}
     }
     notify(&[NotifyState::Stopping]);

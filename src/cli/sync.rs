@@ -3,14 +3,15 @@
 mod outcome;
 mod through_daemon;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use anyhow::bail;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Sync};
+use super::signals::Signals;
 use super::{Exit, daemon, out};
 use crate::api::client::Client;
 use crate::domain::source::Snapshot;
@@ -49,11 +50,11 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
         let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
         snapshot_in.send_replace(Arc::new(snapshot));
         let (_questions, commands) = mpsc::channel(1);
-        let stop = CancellationToken::new();
+        let (signals, stop) = (Signals::listen()?, CancellationToken::new());
         let running = ready.worker.run(Inputs { commands, stop: stop.clone() });
         let left = tokio::select! {
             left = Box::pin(running) => left,
-            error = stop_on_signal(stop) => return Err(error),
+            never = stop_on(signals, stop) => match never {},
         };
         let ended = match left.ended {
             Ended::Reached => Exit::Ok,
@@ -72,21 +73,10 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Tells the worker to stop at the first signal; never ends but with an error.
-async fn stop_on_signal(stop: CancellationToken) -> anyhow::Error {
-    let signals = async {
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = int.recv() => {}
-        }
-        stop.cancel();
-        // The worker ends what it has begun.
-        std::future::pending::<std::io::Result<()>>().await
-    };
-    match signals.await {
-        Ok(()) => anyhow::anyhow!("stopped"),
-        Err(error) => error.into(),
-    }
+/// Tells the worker to stop at the first signal; never ends.
+async fn stop_on(mut signals: Signals, stop: CancellationToken) -> Infallible {
+    signals.next().await;
+    stop.cancel();
+    // The worker ends what it has begun.
+    std::future::pending().await
 }
