@@ -3,7 +3,9 @@
 //! Knows nothing of what is asked. The commands ask the daemon through it; [`serve`] is the other
 //! side.
 
+pub mod page;
 pub mod serve;
+mod tls;
 
 use std::io;
 use std::path::Path;

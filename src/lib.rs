@@ -60,13 +60,13 @@
 //! 6. [`db`]: the current-state DB.
 //! 7. [`runtime`]: the trait of an engine; Docker Engine; the simulated engine of the tests.
 //! 8. [`files`]: what mounts need on the host; [`save`]: manifest files, written; [`host`]: what it has
-//!    and uses.
+//!    and uses; [`probe`]: asks an instance once how it is.
 //! 9. [`worker`]: the loop that joins them.
 //! 10. [`http`], [`api`]: asking a worker that runs.
 //! 11. [`cli`]: one file for each command.
 //!
 //! Architecture invariant: use goes one way, `domain` ← `manifest` ← {`metrics`, `patience`} ← `http` ←
-//! {`queue`, `watch`, `db`, `runtime`, `files`, `save`, `host`} ← `worker` ← `api` ← `cli` ← `main`, and those
+//! {`queue`, `watch`, `db`, `runtime`, `files`, `save`, `host`, `probe`} ← `worker` ← `api` ← `cli` ← `main`, and those
 //! in braces never use one another. A test reads the sources and fails on an arrow the other way.
 //!
 //! Architecture invariant: `domain` and `manifest` are pure. They are not `async` and have no clock,
@@ -94,7 +94,9 @@
 //! **From the engine to the record.** The worker keeps the engine's last answer about each
 //! container, and asks again when an event or time says so. [`domain::settle`] brings it into the
 //! record: the only place where an instance moves because of the engine. A container that the DB
-//! does not know is taken over from its labels.
+//! does not know is taken over from its labels. How well an instance is comes from its probes, which
+//! the worker asks between looks, or from the health check of its image: [`domain::health`] counts the
+//! answers, and a task is looked at where they come to something else than before.
 //!
 //! Architecture invariant: a container is ours only if it has our worker's label and the name that
 //! its labels derive, or an id that we wrote down. Nothing else is ever touched.
@@ -127,6 +129,7 @@ pub mod http;
 pub mod manifest;
 pub mod metrics;
 pub mod patience;
+pub mod probe;
 pub mod queue;
 pub mod runtime;
 pub mod save;

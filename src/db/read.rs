@@ -259,6 +259,7 @@ fn instance(row: &Row<'_>) -> Result<Instance, Flaw> {
         proven: row.get("proven")?,
         because: row.get("because")?,
         stopping: row.get("stopping")?,
+        unwell: row.get("unwell")?,
         created_at: time(row, "created_at")?,
         started_at: optional_time(row, "started_at")?,
         seen_under: optional_time(row, "seen_under")?,

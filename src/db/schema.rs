@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6576_6e6b;
 
 /// What brings a file from schema N to N+1.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -106,6 +106,7 @@ CREATE TABLE run (
     PRIMARY KEY (namespace, name, slot, fingerprint)
 ) STRICT;
 ",
+    "ALTER TABLE instance ADD COLUMN unwell INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /// The schema of this release.

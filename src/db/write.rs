@@ -142,10 +142,10 @@ fn put_instance(connection: &Connection, instance: &Instance) -> rusqlite::Resul
             "INSERT OR REPLACE INTO instance
              (id, namespace, name, uid, slot, attempt, state, container, exit_code, reason,
               message, revision, fingerprint, failures, start_sent, hopeless, proven, because,
-              stopping, created_at, started_at, seen_under, finished_at)
+              stopping, unwell, created_at, started_at, seen_under, finished_at)
              VALUES (:id, :namespace, :name, :uid, :slot, :attempt, :state, :container,
                      :exit_code, :reason, :message, :revision, :fingerprint, :failures,
-                     :start_sent, :hopeless, :proven, :because, :stopping, :created_at,
+                     :start_sent, :hopeless, :proven, :because, :stopping, :unwell, :created_at,
                      :started_at, :seen_under, :finished_at)",
         )?
         .execute(named_params! {
@@ -168,6 +168,7 @@ fn put_instance(connection: &Connection, instance: &Instance) -> rusqlite::Resul
             ":proven": instance.proven,
             ":because": instance.because,
             ":stopping": instance.stopping,
+            ":unwell": instance.unwell,
             ":created_at": instance.created_at.millis(),
             ":started_at": instance.started_at.map(Timestamp::millis),
             ":seen_under": instance.seen_under.map(Timestamp::millis),

@@ -1,6 +1,7 @@
 //! Containers: how ours are known, what is asked of the engine, what the engine says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use uuid::Uuid;
 
@@ -233,9 +234,29 @@ pub struct Details {
     /// By which policy of its own the engine restarts it, if it does.
     pub restarts: Option<String>,
     /// The networks it is on, by name.
-    pub networks: BTreeSet<String>,
+    pub networks: BTreeMap<String, Endpoint>,
+    /// What the health check of its image says, where it has one.
+    pub health: Option<HealthCheck>,
     /// Where its ports are published: `80/tcp` to `0.0.0.0:8080`.
     pub published: BTreeMap<String, Vec<String>>,
+}
+
+/// A container on a network, as the engine has it there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address there, while it runs.
+    pub address: Option<IpAddr>,
+}
+
+/// What the health check of an image says of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HealthCheck {
+    /// Nothing yet.
+    Starting,
+    /// It is well.
+    Healthy,
+    /// It is not, and what the check printed last.
+    Unhealthy(String),
 }
 
 #[cfg(test)]

@@ -129,6 +129,7 @@ fn write_down(
         Step::Drop | Step::Forget => {
             record.instances.remove(&seat);
             record.troubles.remove(&seat);
+            record.health.remove(&seat);
             record.updates.remove(&seat);
         }
         Step::Cancel => {
@@ -147,6 +148,9 @@ fn write_down(
             if let Some(instance) = record.instances.get_mut(&seat)
                 && instance.is_live()
             {
+                if instance.stopping.is_none() {
+                    instance.unwell = matches!(planned.reason, Reason::Unwell(_));
+                }
                 instance.stopping.get_or_insert(planned.reason.to_string());
             }
         }

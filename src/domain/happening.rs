@@ -27,6 +27,12 @@ pub enum Happening {
     Lost,
     /// An instance ended with the engine.
     Disrupted,
+    /// A probe of an instance failed too often: it is replaced.
+    ProbeFailed,
+    /// A probe that is new to a running instance fails, and does not count yet.
+    ProbeDoubtful,
+    /// An instance that was ready is not ready now.
+    NotReady,
     /// Something that is not known has the name of a container.
     NameTaken,
     /// An image could not be pulled.
@@ -59,6 +65,8 @@ pub enum Happening {
     Running,
     /// A revision is ready.
     Ready,
+    /// An instance that was not ready is ready again.
+    ReadyAgain,
     /// An instance is wanted: the manifest asks for it.
     Wanted,
     /// An instance is wanted again.
@@ -111,6 +119,9 @@ impl Happening {
             Self::StartError => "StartError",
             Self::Lost => "Lost",
             Self::Disrupted => "Disrupted",
+            Self::ProbeFailed => "ProbeFailed",
+            Self::ProbeDoubtful => "ProbeDoubtful",
+            Self::NotReady => "NotReady",
             Self::NameTaken => "NameTaken",
             Self::ImagePullFailed => "ImagePullFailed",
             Self::StepFailed => "StepFailed",
@@ -127,6 +138,7 @@ impl Happening {
             Self::ImageReady => "ImageReady",
             Self::Running => "Running",
             Self::Ready => "Ready",
+            Self::ReadyAgain => "ReadyAgain",
             Self::Wanted => "Wanted",
             Self::Resumed => "Resumed",
             Self::Changed => "Changed",
@@ -169,6 +181,9 @@ impl Happening {
             | Self::StartError
             | Self::Lost
             | Self::Disrupted
+            | Self::ProbeFailed
+            | Self::ProbeDoubtful
+            | Self::NotReady
             | Self::NameTaken
             | Self::ImagePullFailed
             | Self::StepFailed
@@ -185,6 +200,7 @@ impl Happening {
             | Self::ImageReady
             | Self::Running
             | Self::Ready
+            | Self::ReadyAgain
             | Self::Wanted
             | Self::Resumed
             | Self::Changed

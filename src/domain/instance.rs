@@ -117,6 +117,9 @@ pub struct Instance {
     /// Why its end was asked for, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopping: Option<String>,
+    /// It is stopped because it was not well: its end is a failure.
+    #[serde(default)]
+    pub unwell: bool,
     /// When it was first wanted.
     pub created_at: Timestamp,
     /// When its process began, as the engine says.
@@ -213,6 +216,8 @@ pub enum EndReason {
     Disrupted,
     /// It was no longer wanted before it ran.
     Cancelled,
+    /// It was stopped because it was not well.
+    ProbeFailed,
     /// Something that is not known had the name of its container: another attempt has another name.
     NameTaken,
 }
@@ -228,6 +233,7 @@ impl fmt::Display for EndReason {
             Self::Lost => "Lost",
             Self::Disrupted => "Disrupted",
             Self::Cancelled => "Cancelled",
+            Self::ProbeFailed => "ProbeFailed",
             Self::NameTaken => "NameTaken",
         })
     }
@@ -263,6 +269,7 @@ impl Instance {
             proven: false,
             because: String::new(),
             stopping: None,
+            unwell: false,
             created_at: now.wall,
             started_at: None,
             seen_under: None,

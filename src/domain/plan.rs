@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::difference::Difference;
 use super::engine::EngineChange;
 use super::exclusive::{FixedPort, Written};
+use super::health::Unwell;
 use super::instance::{ContainerId, EndReason, Seat};
 use super::loose::{Fate, Holding};
 use super::name::{Label, TaskName};
@@ -181,6 +182,8 @@ pub enum Reason {
     Gone(Place),
     /// Everything of this worker is to go.
     Down,
+    /// It is not well.
+    Unwell(Unwell),
     /// It belongs to a task of that name that was removed before.
     OfRemoved,
     /// Another instance has taken over.
@@ -322,8 +325,10 @@ pub enum Waiting {
     },
     /// An engine that takes what it was told and did not take.
     Unsupported(Seat, String),
-    /// A new instance has to stay up until then before it is relied on.
+    /// A new instance has to stay up, or ready, until then before it is relied on.
     Proof(Seat, Mono),
+    /// A new instance has to become ready, and what was said last of why it is not.
+    Readiness(Seat, Option<Unwell>),
     /// Whether a start that was sent takes effect, until then.
     Doubt(Seat, Mono),
     /// An instance has to stop.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diagnostic::field_path;
 use super::outcome::{Cause, Rejection, Retry};
+use super::probe::{Action, HttpGet};
 use super::task::Task;
 use super::template::{Logging, MountSource, SecurityContext};
 
@@ -91,6 +92,7 @@ impl Policy {
                 let what = "a working directory in `/proc`";
                 found.push(self.needs_privileged("/spec/workingDir", what));
             }
+            self.probes(task, &mut found);
             self.isolation(security, &mut found);
             self.logging(&template.logging, &mut found);
         }
@@ -147,6 +149,16 @@ impl Policy {
                    `--allow-host-path PREFIX`"
                 .to_owned(),
         })
+    }
+
+    /// Where evenkeel itself is told to go.
+    fn probes(&self, task: &Task, found: &mut Vec<Violation>) {
+        for (kind, probe) in task.probes.all() {
+            if let Action::HttpGet(HttpGet { host: Some(_), .. }) = &probe.action {
+                let pointer = format!("/spec/{kind}Probe/httpGet/host");
+                found.push(self.needs_privileged(&pointer, "another host than the instance"));
+            }
+        }
     }
 
     fn isolation(&self, security: &SecurityContext, found: &mut Vec<Violation>) {

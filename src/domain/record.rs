@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::difference::Difference;
 use super::fingerprint::Fingerprint;
+use super::health::Health;
 use super::instance::{Instance, Seat, Uid};
 use super::name::TaskName;
 use super::once::Runs;
@@ -40,6 +41,8 @@ pub struct Record {
     pub troubles: BTreeMap<Seat, Trouble>,
     /// How many names in a row something else had, by the slot that they were for, in this process.
     pub names_taken: BTreeMap<u16, u32>,
+    /// How well instances are that are asked, in this process.
+    pub health: BTreeMap<Seat, Health>,
     /// What of the last update of an instance's container it was not seen to have taken, in this
     /// process. Once the engine says that it is done and the same is asked for again, the engine
     /// does not take it: that is no reason to tell it without end.
@@ -158,6 +161,7 @@ impl Record {
             pull_trouble: None,
             troubles: BTreeMap::new(),
             names_taken: BTreeMap::new(),
+            health: BTreeMap::new(),
             updates: BTreeMap::new(),
         }
     }

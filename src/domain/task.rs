@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::TaskName;
+use super::probe::Probes;
 use super::template::Template;
 
 /// What one manifest declares.
@@ -37,6 +38,9 @@ pub struct Task {
     pub update: Update,
     /// Seconds from the stop signal to the kill.
     pub termination_grace_period_seconds: u32,
+    /// What is asked of its instances to tell how they are.
+    #[serde(default, skip_serializing_if = "Probes::is_empty")]
+    pub probes: Probes,
     /// What its containers are made of.
     pub template: Template,
 }

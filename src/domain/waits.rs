@@ -31,6 +31,7 @@ impl Waiting {
             | Self::Port { .. }
             | Self::Mount { .. }
             | Self::Loose { .. }
+            | Self::Readiness(..)
             | Self::Stopping(_) => None,
         }
     }
@@ -45,6 +46,7 @@ impl Waiting {
             | Self::Observation(seat)
             | Self::Doubt(seat, _)
             | Self::Proof(seat, _)
+            | Self::Readiness(seat, _)
             | Self::Stopping(seat)
             | Self::Unsupported(seat, _) => Some(*seat),
             Self::Engine(_)

@@ -78,6 +78,7 @@ impl Reason {
             Self::Suspended => Happening::Suspended,
             Self::Gone(_) => Happening::ManifestGone,
             Self::Down => Happening::Down,
+            Self::Unwell(_) => Happening::ProbeFailed,
             Self::OfRemoved => Happening::OfRemovedTask,
             Self::Superseded(_) => Happening::Superseded,
             Self::MakesWay { .. } => Happening::MakesWay,
@@ -130,6 +131,7 @@ impl fmt::Display for Reason {
             Self::Suspended => f.write_str("the task is suspended"),
             Self::Gone(place) => write!(f, "its manifest {place} is gone"),
             Self::Down => f.write_str("everything is taken down (evenkeel down)"),
+            Self::Unwell(unwell) => unwell.fmt(f),
             Self::OfRemoved => f.write_str("it belongs to a task that was removed"),
             Self::Superseded(seat) => write!(f, "{seat} has taken over"),
             Self::MakesWay { seat, why } => write!(f, "{seat} can start only after it: {why}"),
@@ -218,7 +220,10 @@ impl Waiting {
             | Self::Loose { holding: Holding::Port(_), .. } => "PortConflict",
             Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
-            Self::Manifest | Self::Proof(..) | Self::Stopping(_) => "Waiting",
+            Self::Readiness(_, Some(_)) => "ProbeFailed",
+            Self::Manifest | Self::Proof(..) | Self::Readiness(_, None) | Self::Stopping(_) => {
+                "Waiting"
+            }
         }
     }
 
@@ -249,6 +254,7 @@ impl Waiting {
             | Self::RestartPace(_)
             | Self::Doubt(..)
             | Self::Proof(..)
+            | Self::Readiness(..)
             | Self::Unsupported(..)
             | Self::Stopping(_) => None,
         }
@@ -312,6 +318,8 @@ impl fmt::Display for Waiting {
                 write!(f, "an engine that takes it: it was told of {seat}, and still {what}")
             }
             Self::Proof(seat, _) => write!(f, "{seat} to stay up"),
+            Self::Readiness(seat, None) => write!(f, "{seat} to become ready"),
+            Self::Readiness(seat, Some(unwell)) => write!(f, "{seat} to become ready: {unwell}"),
             Self::Stopping(seat) => write!(f, "{seat} to stop"),
         }
     }

@@ -6,6 +6,7 @@
 mod container;
 mod mounts;
 mod ports;
+mod probes;
 mod resources;
 mod rollout;
 mod security;
@@ -18,7 +19,7 @@ use super::suggest;
 use crate::domain::container::label;
 use crate::domain::name::{Label, TaskName};
 use crate::domain::task::{PRUNE_ANNOTATION, Task};
-use crate::domain::template::Template;
+use crate::domain::template::{Port, Template};
 
 /// Where a manifest comes from.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +65,9 @@ pub(super) fn task(manifest: raw::Manifest, origin: Origin<'_>) -> Result<Task, 
     check_labels(&metadata.labels, &mut findings);
     check_annotations(&metadata.annotations, &mut findings);
     let (backoff, update) = rollout::check(&spec, &mut findings);
-    let template = template(&spec, origin, &mut findings);
+    let ports = ports::check(&spec, &mut findings);
+    let probes = probes::check(&spec, &ports, &mut findings);
+    let template = template(&spec, origin, ports, &mut findings);
     let (Some(name), Some(template), true) = (name, template, findings.0.is_empty()) else {
         return Err(findings.0);
     };
@@ -78,17 +81,22 @@ pub(super) fn task(manifest: raw::Manifest, origin: Origin<'_>) -> Result<Task, 
         backoff,
         update,
         termination_grace_period_seconds: spec.termination_grace_period_seconds,
+        probes,
         template,
     })
 }
 
-fn template(spec: &raw::Spec, origin: Origin<'_>, findings: &mut Findings) -> Option<Template> {
+fn template(
+    spec: &raw::Spec,
+    origin: Origin<'_>,
+    ports: Vec<Port>,
+    findings: &mut Findings,
+) -> Option<Template> {
     let image = container::image(spec, findings);
     let working_dir = container::working_dir(spec, findings);
     let env = container::env(&spec.env, findings);
     let stop_signal = container::stop_signal(spec, findings);
     let logging = container::logging(spec.logging.as_ref(), findings);
-    let ports = ports::check(spec, findings);
     let mounts = mounts::check(spec, origin, findings);
     let resources = resources::check(spec.resources.as_ref(), findings);
     let security_context = security::check(spec.security_context.as_ref(), findings);

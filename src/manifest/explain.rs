@@ -249,7 +249,7 @@ mod tests {
             ("ports.hostport", "did you mean `spec.ports[].hostPort`?"),
             ("spec.hostPort", "did you mean `spec.ports[].hostPort`?"),
             ("restart", "write `restartPolicy`"),
-            ("livenessProbe", "this release does not have it yet: remove it"),
+            ("lifecycle", "this release does not have it yet: remove it"),
             ("spec.mounts.mountPath", "write `path`"),
             ("metdata", "did you mean `metadata`?"),
             ("spec.image.tag", "`spec.image` has no fields of its own"),

@@ -5,6 +5,7 @@
 //! them into a task.
 
 mod mount;
+mod probe;
 mod process;
 mod quantity;
 mod rollout;
@@ -16,6 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use mount::{Mount, Volume};
+pub(super) use probe::{HttpGet, PortRef, Probe, Scheme};
 pub(super) use process::{EnvVar, Logging, Port, Protocol, PullPolicy};
 pub(super) use quantity::{QUANTITY_PATTERN, Quantity, Resources};
 pub(super) use rollout::{Backoff, OnFailure, RestartPolicy, Strategy, Update};
@@ -156,6 +158,21 @@ pub(super) struct Spec {
     #[serde(default)]
     #[schemars(length(max = 1000), example = [BTreeMap::from([("path", "/data"), ("volume", "data")])])]
     pub mounts: Vec<Mount>,
+    /// Tells when an instance has started; until then the other probes are not asked. One that has
+    /// not started after `failureThreshold` times is replaced.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "tcpSocket": { "port": 8080 }, "failureThreshold": 30 }))]
+    pub startup_probe: Option<Probe>,
+    /// Tells whether an instance is ready: a change goes on only when the new one is. Left out: what
+    /// the image's HEALTHCHECK says, if it has one; else it is ready once it has run for a moment.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "httpGet": { "path": "/healthz", "port": 8080 } }))]
+    pub readiness_probe: Option<Probe>,
+    /// Tells whether an instance is alive: one that is not is stopped, and another is started under
+    /// `backoff`.
+    #[serde(default)]
+    #[schemars(example = serde_json::json!({ "exec": { "command": ["pg_isready", "-q"] } }))]
+    pub liveness_probe: Option<Probe>,
     /// Use the host's network instead of the namespace's. Needs `--policy privileged`.
     #[serde(default)]
     #[schemars(example = true)]

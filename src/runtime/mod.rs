@@ -180,12 +180,43 @@ pub trait Runtime: Send + Sync + 'static {
         network: &NetworkAttachment,
     ) -> impl Future<Output = Outcome> + Send;
 
+    /// Runs a program in a container, beside its process, for at most `limit`. One that takes longer
+    /// goes on: the engine can't end it.
+    fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Duration,
+    ) -> impl Future<Output = Result<Exec, Unreachable>> + Send;
+
+    /// Whether a program that was [`Exec::Late`] still runs.
+    fn exec_runs(&self, exec: &str) -> impl Future<Output = Result<bool, Unreachable>> + Send;
+
     /// The log of a container. Ends at its end, or never if followed; an error is the last item.
     fn logs(
         &self,
         id: &ContainerId,
         query: &LogQuery,
     ) -> BoxStream<'static, Result<LogChunk, Unreachable>>;
+}
+
+/// What came of a program that was run in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exec {
+    /// It has ended.
+    Ended {
+        /// With this exit code.
+        code: i64,
+        /// What it printed, the beginning of it.
+        output: Vec<u8>,
+    },
+    /// It runs on, though its time was up.
+    Late {
+        /// By which the engine knows it.
+        exec: String,
+    },
+    /// It could not be started, and why.
+    NotStarted(String),
 }
 
 /// The names of what carries the worker's label, besides containers.

@@ -7,12 +7,14 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::leads::Answers;
+use super::probing::Asked;
 use super::receive::Written;
 use super::steps::Done;
 use crate::domain::container::Container;
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::outcome::Outcome;
+use crate::domain::probe::Answer;
 use crate::domain::template::{ImageRef, PullPolicy};
 use crate::domain::time::{Mono, Timestamp};
 use crate::manifest::incoming::Refusal;
@@ -30,6 +32,19 @@ pub(super) enum Finished {
         container: Option<ContainerId>,
         /// What came of it.
         done: Done,
+    },
+    /// An instance was asked how it is.
+    Probed {
+        /// Which, and by which probe.
+        asked: Asked,
+        /// Its container.
+        container: ContainerId,
+        /// When it was asked.
+        at: Mono,
+        /// What it said.
+        answer: Answer,
+        /// A program that still runs in it, by which the engine knows that.
+        late: Option<String>,
     },
     /// A pull.
     Pulled(ImageRef, PullPolicy, Outcome<String>),

@@ -232,6 +232,7 @@ impl<R: Runtime> Worker<R> {
             // What is waited for wakes; should that ever be lost, it costs time and nothing else.
             self.queue.add_after(name.clone(), LOST_WAKE);
         }
+        self.probe_instances(&name);
         self.keep_plan(name, plan, now);
     }
 
@@ -304,6 +305,7 @@ impl<R: Runtime> Worker<R> {
         self.index_claims(name, None);
         self.index_host_paths(name, None);
         self.restart_turns.remove(name);
+        self.probe_instances(name);
         self.plans.remove(name);
         self.statuses.remove(name);
         self.news.gone(name);

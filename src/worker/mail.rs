@@ -6,6 +6,7 @@ use super::report::tell;
 use super::{Worker, changes};
 use crate::db::Change;
 use crate::domain::event::Note;
+use crate::domain::health::Health;
 use crate::domain::instance::{InstanceId, Seat};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::Record;
@@ -20,6 +21,8 @@ pub(super) enum Mail {
     Step(Seat, Report, Now),
     Pull(u32, Outcome<String>),
     Log(InstanceId, Vec<u8>),
+    /// How well an instance is.
+    Health(Seat, Health),
 }
 
 impl<R: Runtime> Worker<R> {
@@ -53,7 +56,7 @@ impl<R: Runtime> Worker<R> {
 pub(super) fn kept_log(mail: &Mail) -> Option<Change> {
     match mail {
         Mail::Log(instance, log) => Some(Change::KeepLog { instance: *instance, log: log.clone() }),
-        Mail::Step(..) | Mail::Pull(..) => None,
+        Mail::Step(..) | Mail::Pull(..) | Mail::Health(..) => None,
     }
 }
 
@@ -62,6 +65,7 @@ pub(super) fn deliver(record: &mut Record, mail: Mail, now: Now) -> Vec<Note> {
     match mail {
         Mail::Step(seat, report, at) => settle::apply(record, seat, report, at),
         Mail::Pull(revision, outcome) => settle::apply_pull(record, revision, outcome, now),
+        Mail::Health(seat, health) => settle::take_health(record, seat, health),
         Mail::Log(..) => Vec::new(),
     }
 }

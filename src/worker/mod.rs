@@ -35,6 +35,7 @@ mod observe;
 pub mod planned;
 mod ports;
 pub mod preview;
+mod probing;
 mod pulls;
 pub mod pulse;
 pub mod receive;
@@ -87,6 +88,8 @@ use makes::Makes;
 use measure::Rising;
 use meeting::Meeting;
 use news::News;
+use observe::{Afresh, Relisting};
+use probing::Probing;
 use pulls::Pulls;
 use sightings::Sightings;
 use turns::Turns;
@@ -220,6 +223,7 @@ pub struct Worker<R: Runtime> {
     desk: receive::Desk,
     relisting: Relisting,
     turns: Turns,
+    probing: Probing,
     /// When the next restart after a failure may begin that has no turn yet.
     restart_at: Mono,
     /// When those may that wait for it.
@@ -235,22 +239,6 @@ pub struct Worker<R: Runtime> {
     unwritten: BTreeSet<TaskName>,
     goal: Goal,
     looks: u64,
-}
-
-/// When everything is asked for.
-#[derive(Debug, Default)]
-struct Relisting {
-    under_way: bool,
-    wanted: Option<Afresh>,
-    at: Mono,
-    failures: u32,
-}
-
-/// How much is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Afresh {
-    Containers,
-    Everything,
 }
 
 impl<R: Runtime> Worker<R> {
@@ -305,7 +293,8 @@ impl<R: Runtime> Worker<R> {
         let desired = self.desired.wake_at().filter(|_| reads).unwrap_or(relist);
         let untold = self.desk.wake_at().unwrap_or(relist);
         let asked = self.itself.due().unwrap_or(relist);
-        let first = relist.min(desired).min(self.turns.at).min(untold).min(asked);
+        let probed = self.probing.wake_at().unwrap_or(relist);
+        let first = relist.min(desired).min(self.turns.at).min(untold).min(asked).min(probed);
         match self.goal {
             Goal::Settled { deadline } => first.min(began + deadline),
             Goal::Forever | Goal::Down => first,
@@ -318,6 +307,7 @@ impl<R: Runtime> Worker<R> {
             self.take_snapshot();
         }
         self.observe_by_time(now);
+        self.ask_probes(now);
     }
 
     fn reached(&self, began: Mono) -> Option<Ended> {
@@ -345,7 +335,7 @@ impl<R: Runtime> Worker<R> {
     /// Whether nothing is under way, but for so many jobs that are no matter.
     fn is_quiet(&self, jobs: usize) -> bool {
         self.queue.is_empty()
-            && self.jobs.len() <= jobs
+            && self.jobs.len() <= jobs + self.probing.under_way
             && self.mail.is_empty()
             && self.relisting.wanted.is_none()
     }

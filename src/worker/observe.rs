@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::engine::{self, Besides, Finished, Start, Whole};
 use super::sightings::Answer;
 use super::steps::Done;
-use super::{Afresh, Goal, Mail, Worker};
+use super::{Goal, Mail, Worker};
 use crate::domain::container::{Container, network_name};
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::TaskName;
@@ -23,6 +23,22 @@ pub(super) const LIST_EVERY: Duration = Duration::from_secs(30);
 
 /// The longest wait before an engine that can't be asked is asked again.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// When everything is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Relisting {
+    pub(super) under_way: bool,
+    pub(super) wanted: Option<Afresh>,
+    pub(super) at: Mono,
+    pub(super) failures: u32,
+}
+
+/// How much is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Afresh {
+    Containers,
+    Everything,
+}
 
 impl<R: Runtime> Worker<R> {
     /// Something happened in the engine.
@@ -78,6 +94,9 @@ impl<R: Runtime> Worker<R> {
                 for (task, seat) in self.makes.ended(&done, (task, seat)) {
                     self.on_step(&task, seat, container.clone(), done.clone());
                 }
+            }
+            Finished::Probed { asked, container, at, answer, late } => {
+                self.on_probed(asked, &container, at, (answer, late));
             }
             Finished::Pulled(image, policy, outcome) => {
                 for (task, revision) in self.pulls.ended(&image, policy) {

@@ -55,6 +55,11 @@ pub struct Start<R> {
     pub metrics: Arc<Metrics>,
 }
 
+/// An engine that nothing is known of yet.
+fn unasked() -> Engine {
+    Engine { unavailable: Some("it was not asked yet".into()), ..Engine::default() }
+}
+
 impl<R: Runtime> Worker<R> {
     /// A worker that knows what was written down, and has not asked anything yet.
     #[must_use]
@@ -99,10 +104,7 @@ impl<R: Runtime> Worker<R> {
             host_paths,
             leads: super::leads::Known::default(),
             panics: BTreeMap::new(),
-            engine: Engine {
-                unavailable: Some("it was not asked yet".into()),
-                ..Engine::default()
-            },
+            engine: unasked(),
             engine_info: None,
             itself: super::Itself::default(),
             meeting: super::Meeting::of(opened.stored.meta.get(ENGINE).cloned()),
@@ -126,6 +128,7 @@ impl<R: Runtime> Worker<R> {
             desk: super::receive::Desk::default(),
             relisting: Relisting::default(),
             turns: super::Turns::default(),
+            probing: super::Probing::default(),
             restart_at: crate::domain::time::Mono::default(),
             restart_turns: BTreeMap::new(),
             step_places: Arc::new(Semaphore::new(super::STEPS_AT_ONCE)),

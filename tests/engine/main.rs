@@ -18,6 +18,7 @@ mod house;
 mod idle;
 mod on_docker;
 mod poller;
+mod probes;
 mod proxy;
 mod registry;
 mod scrape;

@@ -514,6 +514,7 @@ fn written_down() -> Vec<Change> {
         created_at: Timestamp::from_millis(1),
     };
     let instance = Instance {
+        unwell: false,
         id,
         task: name.clone(),
         uid,

@@ -13,6 +13,7 @@ use evenkeel::domain::fingerprint::Fingerprint;
 use evenkeel::domain::instance::{ContainerId, EndReason, Instance, InstanceId, Seat, State, Uid};
 use evenkeel::domain::name::TaskName;
 use evenkeel::domain::once::Run;
+use evenkeel::domain::probe::{Action, Probe, Probes};
 use evenkeel::domain::record::{Head, Record, Refusal, Revision};
 use evenkeel::domain::source::Place;
 use evenkeel::domain::task::{Backoff, RestartPolicy, Task, Update};
@@ -35,6 +36,17 @@ fn name(text: &str) -> TaskName {
 
 fn task(text: &str) -> Task {
     Task {
+        probes: Probes {
+            readiness: Some(Probe {
+                action: Action::Exec(vec!["true".to_owned()]),
+                initial_delay_seconds: 1,
+                period_seconds: 2,
+                timeout_seconds: 3,
+                success_threshold: 4,
+                failure_threshold: 5,
+            }),
+            ..Probes::default()
+        },
         name: name(text),
         labels: BTreeMap::from([("team".into(), "näh".into())]),
         annotations: BTreeMap::new(),
@@ -98,6 +110,7 @@ fn revision(text: &str, number: u32) -> Revision {
 
 fn instance(text: &str, id: u128, seat: Seat) -> Instance {
     Instance {
+        unwell: true,
         id: InstanceId(Uuid::from_u128(id)),
         task: name(text),
         uid: Uid(Uuid::from_u128(7)),
@@ -202,12 +215,24 @@ fn whole_stored() -> Stored {
 
 /// What the releases before left, by schema, and what has to be read from it.
 fn earlier() -> Vec<(&'static str, Stored)> {
-    let mut one = whole_stored();
+    let mut one = stored_before();
+    // It had no probes yet.
     for record in &mut one.records {
-        record.head.going = false;
-        record.runs.clear();
+        record.head.task.probes = Probes::default();
+        record.revisions.values_mut().for_each(|it| it.task.probes = Probes::default());
     }
     vec![(include_str!("../stored/1.sql"), one)]
+}
+
+/// The same in a file of the first schema, which had no place for some of it.
+fn stored_before() -> Stored {
+    let mut before = whole_stored();
+    for record in &mut before.records {
+        record.head.going = false;
+        record.runs.clear();
+        record.instances.values_mut().for_each(|it| it.unwell = false);
+    }
+    before
 }
 
 // Where it is stored.
@@ -313,6 +338,7 @@ async fn every_state_and_reason_is_read_back() {
         EndReason::Lost,
         EndReason::Disrupted,
         EndReason::Cancelled,
+        EndReason::ProbeFailed,
         EndReason::NameTaken,
     ];
     let mut wanted = Vec::new();

@@ -8,6 +8,7 @@ mod contract;
 mod db;
 mod exposition;
 mod manifest;
+mod probe;
 mod queue;
 mod reasons;
 mod schema;

@@ -180,6 +180,13 @@ spec:
   workingDir: /srv//app/
   env: [{name: A, value: ''}]
   ports: [{name: http, containerPort: 80, hostPort: 0, hostIP: '::1', protocol: UDP}]
+  startupProbe: {exec: {command: [sh, -c, 'test -e /up']}, failureThreshold: 30, periodSeconds: 1}
+  readinessProbe:
+    httpGet: {port: http, scheme: HTTPS, httpHeaders: [{name: Host, value: shop.example}]}
+    initialDelaySeconds: 1
+    timeoutSeconds: 2
+    successThreshold: 3
+  livenessProbe: {tcpSocket: {port: 81}}
   mounts:
     - {path: /a, volume: data, shared: true}
     - {path: /b, volume: {engineName: app_pgdata}, readOnly: true}

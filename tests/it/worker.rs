@@ -11,6 +11,7 @@ mod host;
 mod let_go;
 mod metrics;
 mod policy;
+mod probes;
 mod promises;
 mod removals;
 mod sharing;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::target::{self, Target};
-use super::{PROOF, loose, waits_to_retry};
+use super::{loose, waits_to_retry};
 use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
+use crate::domain::ready::available_at;
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::{MountSource, Template};
@@ -281,28 +282,31 @@ fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
             return;
         }
     }
+    let health = world.record.health.get(&seat);
+    if let Some(unwell) = health.and_then(|health| health.failed.clone()) {
+        super::retire::retire(world, plan, instance, Reason::Unwell(unwell));
+        return;
+    }
     if let Some((step, why)) = drift(world, plan, target, instance, container) {
         plan.step(seat, step, why);
     }
     if instance.proven || container.status != Status::Running {
         return;
     }
-    if is_up(world, target.task, instance) {
-        plan.proven.push(seat);
-    } else {
-        plan.wait(Waiting::Proof(seat, instance.moved_at + proof(target.task)));
+    match available_at(world.record, instance, target.task.update.min_ready_seconds) {
+        Some(at) if at <= world.now.mono => plan.proven.push(seat),
+        Some(at) => plan.wait(Waiting::Proof(seat, at)),
+        None => {
+            let said = health.and_then(|health| health.said.clone());
+            plan.wait(Waiting::Readiness(seat, said));
+        }
     }
 }
 
-/// Whether an instance has been up for long enough to be relied on.
+/// Whether an instance has been ready for long enough to be relied on.
 pub fn is_up(world: &World, task: &Task, instance: &Instance) -> bool {
-    instance.state == State::Running
-        && (instance.proven || world.now.mono >= instance.moved_at + proof(task))
-}
-
-/// How long an instance of a task has to stay up before it is relied on.
-fn proof(task: &Task) -> Duration {
-    PROOF.max(Duration::from_secs(u64::from(task.update.min_ready_seconds)))
+    available_at(world.record, instance, task.update.min_ready_seconds)
+        .is_some_and(|at| at <= world.now.mono)
 }
 
 /// What somebody else changed of a running container, and the step that mends it.
@@ -325,7 +329,7 @@ fn drift(
     let details = container.details.as_ref()?;
     let template = &target.task.template;
     let network = network_name(world.worker, &world.record.head.name.namespace);
-    if !template.host_network && !details.networks.contains(&network) {
+    if !template.host_network && !details.networks.contains_key(&network) {
         let what = Reason::Drift(format!("it was cut off from network {network}"));
         if world.network {
             return Some((Step::Connect(id()), what));

@@ -60,7 +60,11 @@ pub fn failures_after(task: &Task, last: &Instance) -> u32 {
     let before = if ran >= u64::from(task.backoff.reset_after_seconds) { 0 } else { last.failures };
     match last.reason {
         Some(
-            EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
+            EndReason::Exited
+            | EndReason::Error
+            | EndReason::OomKilled
+            | EndReason::StartError
+            | EndReason::ProbeFailed,
         ) => before.saturating_add(1),
         Some(EndReason::Lost) if !last.proven => before.saturating_add(1),
         // Not its own failure: counts for nothing, and makes nothing forgotten.

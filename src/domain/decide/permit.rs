@@ -100,6 +100,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Retry { .. }
         | Waiting::Unsupported(..)
         | Waiting::Proof(..)
+        | Waiting::Readiness(..)
         | Waiting::Doubt(..) => false,
     }
 }

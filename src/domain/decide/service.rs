@@ -68,6 +68,9 @@ pub fn slots(world: &World, plan: &mut Plan, target: &Target) {
         match (slot.fresh.first(), slot.stale.first()) {
             // At most two in a slot.
             (None, Some(_)) if slot.stale.len() + slot.leaving.len() > 1 => {}
+            (None, None) if slot.leaving.iter().any(|it| it.unwell) => {
+                // Its end is a failure, after which the next one waits.
+            }
             (None, None) => {
                 match serving.and_then(|it| Some((it, stand_in::gap(world, it, *number)?))) {
                     Some((serving, last)) if !budget.takes_two(world, (serving, target)) => {

@@ -139,7 +139,16 @@ pub fn progress(
         return Progress::UnderWay { deadline };
     }
     let said = record.pull_trouble.iter().chain(record.troubles.values()).next();
-    let why = said.map_or_else(String::new, |trouble| format!(": {}", trouble.message));
+    let unwell = || {
+        record.health.iter().find_map(|(seat, health)| {
+            let of = record.instances.get(seat)?;
+            let said =
+                health.said.as_ref().filter(|_| of.revision == revision.number && !health.ready);
+            said.map(ToString::to_string)
+        })
+    };
+    let why = said.map(|trouble| trouble.message.clone()).or_else(unwell);
+    let why = why.map_or_else(String::new, |why| format!(": {why}"));
     failed("DeadlineExceeded", format!("it got no further for {seconds} s{why}"))
 }
 
@@ -175,7 +184,11 @@ pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure
 pub fn is_own_end(instance: &Instance) -> bool {
     match instance.reason {
         Some(
-            EndReason::Exited | EndReason::Error | EndReason::OomKilled | EndReason::StartError,
+            EndReason::Exited
+            | EndReason::Error
+            | EndReason::OomKilled
+            | EndReason::StartError
+            | EndReason::ProbeFailed,
         ) => true,
         Some(
             EndReason::Stopped

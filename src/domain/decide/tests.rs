@@ -12,6 +12,7 @@ mod outcomes;
 mod permit;
 pub mod play;
 mod promises;
+mod readiness;
 mod replacement;
 mod rollback;
 mod scale;

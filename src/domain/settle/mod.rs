@@ -2,9 +2,11 @@
 //! instance moves because of the engine.
 
 mod adopt;
+mod checks;
 mod outcomes;
 
 pub use adopt::adopt;
+pub use checks::take_health;
 pub use outcomes::{Report, apply, apply_pull};
 
 use std::collections::BTreeMap;
@@ -33,6 +35,7 @@ pub fn settle(
 ) -> Vec<Note> {
     let mut notes = Vec::new();
     let mut moves = Vec::new();
+    let mut anew = Vec::new();
     for (seat, instance) in &mut record.instances {
         let (before, began) = (instance.state, instance.started_at);
         let settled = match seen.get(seat) {
@@ -48,11 +51,17 @@ pub fn settle(
             moves.push(*seat);
         } else if before == State::Running && is_another(began, instance.started_at) {
             notes.push(restarted(instance, now));
+            anew.push(*seat);
         }
+    }
+    // What was said of the process before says nothing of this one.
+    for seat in anew {
+        record.health.remove(&seat);
     }
     for seat in moves {
         notes.extend(told(record, seat));
     }
+    notes.extend(checks::take_checks(record, seen, now));
     note_runs(record);
     notes
 }
@@ -115,7 +124,9 @@ fn finish(
     instance.started_at = details.started_at;
     instance.finished_at = details.finished_at.filter(|end| Some(*end) >= details.started_at);
     instance.exit_code = Some(details.exit_code);
-    let reason = if instance.stopping.is_some() {
+    let reason = if instance.unwell {
+        EndReason::ProbeFailed
+    } else if instance.stopping.is_some() {
         EndReason::Stopped
     } else if is_disrupted(instance, engine) {
         EndReason::Disrupted
@@ -126,7 +137,11 @@ fn finish(
     } else {
         EndReason::Error
     };
-    end(instance, reason, details.error.clone(), now)
+    let message = match &instance.stopping {
+        Some(why) if instance.unwell => why.clone(),
+        Some(_) | None => details.error.clone(),
+    };
+    end(instance, reason, message, now)
 }
 
 /// Whether it takes the engine's start to tell how an instance ended, once it has.
@@ -168,6 +183,10 @@ fn miss(instance: &mut Instance, engine: &Engine, now: Now) -> Result<(), Illega
         (State::Scheduled, Some(_), Some(_)) => {
             end(instance, EndReason::Cancelled, String::new(), now)
         }
+        (State::Running, _, Some(why)) if instance.unwell => {
+            let why = why.clone();
+            end(instance, EndReason::ProbeFailed, why, now)
+        }
         (State::Running, _, Some(_)) => end(instance, EndReason::Stopped, String::new(), now),
         (State::Scheduled, Some(_), None) | (State::Running, _, None) => {
             end(instance, EndReason::Lost, message(), now)
@@ -196,6 +215,7 @@ pub(super) fn end(
         | EndReason::Lost
         | EndReason::Disrupted
         | EndReason::Cancelled
+        | EndReason::ProbeFailed
         | EndReason::NameTaken => State::Failed,
     };
     instance.become_state(state, now.mono)?;
@@ -238,6 +258,7 @@ fn moved(instance: &Instance) -> Note {
         EndReason::Exited => Happening::Completed,
         EndReason::Stopped => Happening::Stopped,
         EndReason::Cancelled => Happening::Cancelled,
+        EndReason::ProbeFailed => Happening::ProbeFailed,
         EndReason::NameTaken => Happening::NameTaken,
         EndReason::Error => Happening::Failed,
         EndReason::OomKilled => Happening::OomKilled,
@@ -254,6 +275,7 @@ fn moved(instance: &Instance) -> Note {
         | EndReason::StartError
         | EndReason::Lost
         | EndReason::Disrupted
+        | EndReason::ProbeFailed
         | EndReason::NameTaken => Note::warning(seat, happening, message),
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::decide::again::failures_after;
 use crate::domain::decide::job::Verdict;
 use crate::domain::decide::target::Progress;
 use crate::domain::desired::{Presence, Validity};
-use crate::domain::instance::EndReason;
+use crate::domain::instance::{EndReason, State};
 use crate::domain::plan::{Plan, Waiting};
 use crate::domain::task::Task;
 
@@ -199,6 +199,10 @@ fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
 /// Why a slot has no ready instance.
 fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, String) {
     let waits = || inputs.plan.waiting.iter();
+    let unwell = slot.live.and_then(|live| {
+        let health = inputs.record.health.get(&live.seat);
+        health.and_then(|health| health.said.as_ref()).filter(|_| live.state == State::Running)
+    });
     if let Some(why) = super::denied(inputs.plan) {
         return ("PolicyDenied", why.to_owned());
     }
@@ -208,6 +212,9 @@ fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, 
     let seat = slot.live.map(|instance| instance.seat);
     if let Some(trouble) = seat.and_then(|seat| inputs.record.troubles.get(&seat)) {
         return ("StartError", trouble.message.clone());
+    }
+    if let Some(unwell) = unwell {
+        return ("ProbeFailed", unwell.to_string());
     }
     let pace = waits().find(|waiting| matches!(waiting, Waiting::RestartPace(_)));
     let ended = slot.ended.filter(|last| slot.live.is_none_or(|live| live.seat > last.seat));
@@ -233,6 +240,7 @@ fn of_end(slot: &Slot, reason: EndReason, failures: u32) -> Option<(&'static str
         EndReason::StartError => "StartError",
         EndReason::Lost => "Lost",
         EndReason::Disrupted => "Disrupted",
+        EndReason::ProbeFailed => "ProbeFailed",
         EndReason::Stopped if slot.given_up.is_some() => "Stopped",
         EndReason::Exited | EndReason::Error => {
             // The first may happen to anybody.

@@ -8,6 +8,7 @@ use crate::domain::fingerprint::Form;
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::once::{self, Run};
 use crate::domain::plan::Waiting;
+use crate::domain::ready::is_ready;
 use crate::domain::record::{Record, Refusal};
 use crate::domain::task::RestartPolicy::Never;
 
@@ -100,7 +101,7 @@ fn of_slot(record: &Record, slot: u16) -> impl DoubleEndedIterator<Item = &Insta
 }
 
 fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'a> {
-    let ready = of_slot(record, slot).any(is_ready);
+    let ready = of_slot(record, slot).any(|instance| is_ready(record, instance));
     let Some(target) = target else {
         // A rollout is about to begin: nothing is of its form yet.
         return Slot { ready, live: None, ended: None, ran: None, verdict: None, given_up: None };
@@ -123,11 +124,6 @@ fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'
         .and_then(|last| given_up(task, last))
         .or_else(|| ran.and_then(given_up_once));
     Slot { ready, live, ended, ran, verdict, given_up }
-}
-
-/// Whether an instance can be relied on: running, as no readiness check says otherwise.
-pub fn is_ready(instance: &Instance) -> bool {
-    instance.state == State::Running && instance.stopping.is_none()
 }
 
 /// The generation of what runs: of the newest revision that was once ready, else of the newest.

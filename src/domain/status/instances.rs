@@ -1,9 +1,9 @@
 //! What people see of each instance.
 
-use super::facts::is_ready;
 use super::{InstanceStatus, StatusInputs};
 use crate::domain::container::Container;
 use crate::domain::instance::Instance;
+use crate::domain::ready::is_ready;
 
 /// Every instance that is kept, by seat.
 pub fn instances(inputs: &StatusInputs) -> Vec<InstanceStatus> {
@@ -18,12 +18,17 @@ fn one(inputs: &StatusInputs, instance: &Instance) -> InstanceStatus {
         .map(|container| container.image_id.clone())
         .or_else(|| revision.and_then(|revision| revision.image_id.clone()));
     let stopping = instance.stopping.as_ref().filter(|_| instance.is_live());
+    let health = inputs.record.health.get(&instance.seat).filter(|_| instance.is_live());
+    let unwell = || {
+        let unwell = health.and_then(|health| health.said.as_ref().or(health.doubtful.as_ref()));
+        unwell.map(ToString::to_string)
+    };
     InstanceStatus {
         id: instance.id,
         slot: instance.seat.slot,
         attempt: instance.seat.attempt,
         state: instance.state,
-        ready: instance.uid == inputs.record.head.uid && is_ready(instance),
+        ready: instance.uid == inputs.record.head.uid && is_ready(inputs.record, instance),
         container_id: instance.container.clone(),
         image: task.template.image.to_string(),
         image_id,
@@ -33,7 +38,7 @@ fn one(inputs: &StatusInputs, instance: &Instance) -> InstanceStatus {
         reason: stopping
             .map(|_| "Stopping".to_owned())
             .or_else(|| instance.reason.map(|reason| reason.to_string())),
-        message: instance.message.clone().or_else(|| instance.stopping.clone()),
+        message: instance.message.clone().or_else(|| instance.stopping.clone()).or_else(unwell),
         ports: container.map(published).unwrap_or_default(),
         revision: instance.revision,
         because: instance.because.clone(),

@@ -57,9 +57,9 @@ fn is_run(inputs: &StatusInputs, slot: &Slot) -> bool {
         || (slot.verdict.is_none() && in_time(inputs, slot.live) && !troubled(inputs))
 }
 
-/// A first start is one that no failure of the same form came before.
+/// A first start is one that no failure of the same form came before, and nothing that was ready.
 fn is_first(inputs: &StatusInputs, slot: &Slot) -> bool {
-    let after_failure = slot.live.is_some_and(|it| it.failures > 0)
+    let after_failure = slot.live.is_some_and(|it| it.failures > 0 || it.proven)
         || slot.ended.is_some_and(|it| it.state == State::Failed);
     !after_failure && in_time(inputs, slot.live) && !troubled(inputs)
 }

@@ -38,7 +38,7 @@ const SETTLED: Duration = Duration::from_secs(10);
 
 /// The kinds of events that are asked for. Not those of `exec`: each health check makes three,
 /// with its command line in them.
-const ACTIONS: [&str; 11] = [
+const ACTIONS: [&str; 12] = [
     "create",
     "start",
     "die",
@@ -50,6 +50,8 @@ const ACTIONS: [&str; 11] = [
     "update",
     "stop",
     "disconnect",
+    // Only when it changes; the engine takes it for `health_status: healthy` too.
+    "health_status",
 ];
 
 /// What happens to what carries the worker's label, for ever.

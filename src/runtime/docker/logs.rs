@@ -106,7 +106,7 @@ async fn next(reader: Option<Reader>) -> Option<(Item, Option<Reader>)> {
 /// Where in the engine's frames we are: eight bytes of header, the stream's number first and the
 /// length last, then so many bytes.
 #[derive(Debug)]
-enum Frames {
+pub(super) enum Frames {
     /// There are none.
     Raw,
     /// So much of a header came in.
@@ -118,7 +118,12 @@ enum Frames {
 }
 
 impl Frames {
-    fn push(
+    /// Of an output with frames, at its beginning.
+    pub(super) fn begin() -> Self {
+        Self::Header(Vec::new())
+    }
+
+    pub(super) fn push(
         &mut self,
         mut bytes: &[u8],
         ready: &mut VecDeque<LogChunk>,

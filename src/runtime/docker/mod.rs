@@ -11,6 +11,7 @@ mod connect;
 mod count;
 mod create;
 mod events;
+mod exec;
 mod login;
 mod logs;
 mod network;
@@ -32,7 +33,7 @@ pub use connect::{ConnectError, ConnectOptions};
 
 use self::connect::{Address, Way};
 use self::login::Logins;
-use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
+use super::{EngineEvent, EngineInfo, Exec, LogChunk, LogQuery, Resource, Runtime, Unreachable};
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
@@ -184,6 +185,19 @@ impl Runtime for Docker {
 
     async fn connect(&self, id: &ContainerId, network: &NetworkAttachment) -> Outcome {
         steps::connect(&self.engine, id, network).await
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        limit: Duration,
+    ) -> Result<Exec, Unreachable> {
+        exec::exec(&self.address, id, command, limit).await
+    }
+
+    async fn exec_runs(&self, exec: &str) -> Result<bool, Unreachable> {
+        exec::is_running(&self.address, exec).await
     }
 
     fn logs(

@@ -3,17 +3,18 @@
 //! Reads and nothing else. What is missing or strange in one container makes that container's
 //! status strange and harms no other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use super::ask::{encode, get, get_list};
 use super::classify::essence;
 use super::connect::Address;
-use crate::domain::container::{Container, Details, Status, label};
+use crate::domain::container::{Container, Details, Endpoint, HealthCheck, Status, label};
 use crate::domain::exclusive::Written;
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
+use crate::domain::probe::told_exit;
 use crate::domain::template::{Limits, Reserved};
 use crate::domain::time::Timestamp;
 use crate::runtime::{EngineInfo, Resource, Unreachable};
@@ -156,8 +157,31 @@ fn details(raw: &Value) -> Details {
             memory: limit(&host["MemoryReservation"]),
         },
         restarts: restarts(&host["RestartPolicy"]["Name"]),
-        networks: networks.map_or_else(BTreeSet::new, |map| map.keys().cloned().collect()),
+        networks: networks.into_iter().flatten().map(endpoint).collect(),
+        health: health(&state["Health"]),
         published: published(&raw["NetworkSettings"]["Ports"]),
+    }
+}
+
+/// A network that a container is on.
+fn endpoint((name, raw): (&String, &Value)) -> (String, Endpoint) {
+    let address = raw["IPAddress"].as_str().and_then(|text| text.parse().ok());
+    (name.clone(), Endpoint { address })
+}
+
+/// What the health check of an image says; its last words, if it does not say that all is well.
+fn health(raw: &Value) -> Option<HealthCheck> {
+    match raw["Status"].as_str()? {
+        "starting" => Some(HealthCheck::Starting),
+        "healthy" => Some(HealthCheck::Healthy),
+        "unhealthy" => {
+            let last = raw["Log"].as_array().and_then(|log| log.last());
+            let code = last.and_then(|last| last["ExitCode"].as_i64()).unwrap_or(1);
+            let output = last.map(|last| text(&last["Output"])).unwrap_or_default();
+            Some(HealthCheck::Unhealthy(told_exit(code, output.as_bytes())))
+        }
+        // "none": it was switched off.
+        _ => None,
     }
 }
 
@@ -277,7 +301,7 @@ mod tests {
                 "RestartPolicy": { "Name": "always", "MaximumRetryCount": 0 },
             },
             "NetworkSettings": {
-                "Networks": { "n": {} },
+                "Networks": { "n": { "IPAddress": "10.213.0.2" }, "off": { "IPAddress": "" } },
                 "Ports": { "80/tcp": [{ "HostIp": "0.0.0.0", "HostPort": "1" },
                                       { "HostIp": "::", "HostPort": "1" }], "81/tcp": null },
             },
@@ -293,7 +317,18 @@ mod tests {
             restarts(&json!("no")).or(restarts(&json!(""))).or(restarts(&json!(null))),
             None
         );
-        assert_eq!(details.networks, ["n".to_owned()].into());
+        let address = |network: &str| details.networks[network].address.map(|it| it.to_string());
+        assert_eq!((address("n"), address("off")), (Some("10.213.0.2".to_owned()), None));
+        assert_eq!(details.health, None);
+        let check = |raw| health(&raw);
+        assert_eq!(check(json!({ "Status": "starting" })), Some(HealthCheck::Starting));
+        assert_eq!(check(json!({ "Status": "healthy" })), Some(HealthCheck::Healthy));
+        assert_eq!(check(json!({ "Status": "none" })), None);
+        let log = json!([{ "ExitCode": 0, "Output": "" }, { "ExitCode": 7, "Output": "down\n" }]);
+        assert_eq!(
+            check(json!({ "Status": "unhealthy", "Log": log })),
+            Some(HealthCheck::Unhealthy("exit code 7: down".to_owned()))
+        );
         let places = vec!["0.0.0.0:1".to_owned(), "[::]:1".to_owned()];
         assert_eq!(details.published, [("80/tcp".to_owned(), places)].into());
     }

@@ -30,6 +30,7 @@ pub enum Operation {
     Rename,
     Update,
     Connect,
+    Exec,
 }
 
 impl Operation {
@@ -46,6 +47,7 @@ impl Operation {
                 | Self::ListResources
                 | Self::Logs
                 | Self::LookForImage
+                | Self::Exec
         )
     }
 
@@ -60,7 +62,8 @@ impl Operation {
             | Self::Usage
             | Self::ListResources
             | Self::Logs
-            | Self::LookForImage => 10,
+            | Self::LookForImage
+            | Self::Exec => 10,
             Self::Create | Self::Remove => 60,
             Self::Start => 90,
             Self::Pull => 120,

@@ -6,6 +6,7 @@
 //! events is left out: nothing here asks for the past.
 
 mod around;
+mod exec;
 mod fault;
 mod hand;
 mod process;
@@ -28,7 +29,7 @@ pub use process::Behaviour;
 pub use world::Happened;
 
 use self::world::{Asked, World};
-use super::{EngineEvent, EngineInfo, LogChunk, LogQuery, Resource, Runtime, Unreachable};
+use super::{EngineEvent, EngineInfo, Exec, LogChunk, LogQuery, Resource, Runtime, Unreachable};
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
@@ -335,6 +336,21 @@ impl Runtime for Simulated {
     async fn connect(&self, id: &ContainerId, network: &NetworkAttachment) -> Outcome {
         let (id, network) = (id.clone(), network.clone());
         self.step(Operation::Connect, move |world, _| world.connect(&id, &network)).await
+    }
+
+    async fn exec(
+        &self,
+        id: &ContainerId,
+        command: &[String],
+        _limit: Duration,
+    ) -> Result<Exec, Unreachable> {
+        self.admit(Operation::Exec).await?;
+        self.look(|world, _| world.exec(id, command))
+    }
+
+    async fn exec_runs(&self, _exec: &str) -> Result<bool, Unreachable> {
+        self.admit(Operation::Exec).await?;
+        Ok(self.look(|world, _| world.late_execs))
     }
 
     fn logs(

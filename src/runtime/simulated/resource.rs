@@ -32,7 +32,7 @@ impl World {
 
     pub(super) fn remove_network(&mut self, name: &str) -> Outcome {
         let mut alive = self.containers.values().filter(|body| body.process.is_alive());
-        if alive.any(|body| body.details.networks.contains(name)) {
+        if alive.any(|body| body.details.networks.contains_key(name)) {
             return later(Cause::Busy, format!("network {name} has active endpoints"));
         }
         if self.networks.remove(name).is_some() {

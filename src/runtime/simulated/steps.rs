@@ -1,13 +1,13 @@
 //! The engine's rules for each step on a container, as Docker Engine has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::process::{Exit, KILLED, Process};
 use super::world::{Body, World, later, never, new_body};
-use crate::domain::container::{ContainerSpec, NetworkAttachment, label};
+use crate::domain::container::{ContainerSpec, Endpoint, NetworkAttachment, label};
 use crate::domain::exclusive::{self, FixedPort};
 use crate::domain::instance::ContainerId;
 use crate::domain::outcome::{Cause, Outcome};
@@ -47,9 +47,9 @@ impl World {
         let kept = self.kept(template.resources);
         (body.details.limits, body.details.reserved) = (kept.limits, kept.requests.reserved());
         body.details.networks = match &spec.network {
-            Some(network) => [network.network.clone()].into(),
-            None if template.host_network => ["host".to_owned()].into(),
-            None => BTreeSet::new(),
+            Some(network) => [(network.network.clone(), Endpoint::default())].into(),
+            None if template.host_network => [("host".to_owned(), Endpoint::default())].into(),
+            None => BTreeMap::new(),
         };
         // A volume that is not there is made without a word.
         for name in spec.volumes.values() {
@@ -90,7 +90,7 @@ impl World {
             Process::Removing => return later(Cause::Busy, "container is marked for removal"),
             Process::None | Process::Ended => {}
         }
-        for network in &body.details.networks {
+        for network in body.details.networks.keys() {
             if network != "host" && !self.networks.contains_key(network) {
                 let message = format!("network {network} not found");
                 return self.start_failed(id, 128, later(Cause::NetworkMissing, message));
@@ -273,7 +273,7 @@ impl World {
             return later(Cause::NetworkMissing, format!("network {} not found", network.network));
         }
         let Some(body) = self.containers.get_mut(id) else { return no_container(id) };
-        body.details.networks.insert(network.network.clone());
+        body.details.networks.insert(network.network.clone(), Endpoint::default());
         Outcome::Done(())
     }
 }

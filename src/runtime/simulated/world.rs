@@ -19,7 +19,7 @@ use crate::domain::subnet::Subnet;
 use crate::domain::template::{MountSource, Resources, Template};
 use crate::domain::time::Timestamp;
 use crate::runtime::inbox::Inbox;
-use crate::runtime::{EngineEvent, LogChunk};
+use crate::runtime::{EngineEvent, Exec, LogChunk};
 
 /// When every simulated engine is made: 2026-01-01T00:00:00Z.
 const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -39,6 +39,10 @@ pub(super) struct World {
     /// Ports that something outside the engine listens at.
     pub(super) strangers_ports: BTreeSet<FixedPort>,
     pub(super) missing_paths: BTreeSet<String>,
+    /// What comes of a program run in a container, by its first word; of one container, or of all.
+    pub(super) execs: BTreeMap<(String, Option<ContainerId>), Exec>,
+    /// Those that were late run on.
+    pub(super) late_execs: bool,
     pub(super) programs: BTreeMap<Vec<String>, Behaviour>,
     pub(super) tasks: BTreeMap<String, Behaviour>,
     pub(super) subscribers: Vec<(WorkerName, Weak<Inbox>)>,
@@ -131,6 +135,8 @@ impl World {
             registry: BTreeMap::new(),
             strangers_ports: BTreeSet::new(),
             missing_paths: BTreeSet::new(),
+            execs: BTreeMap::new(),
+            late_execs: false,
             programs: BTreeMap::new(),
             tasks: BTreeMap::new(),
             subscribers: Vec::new(),

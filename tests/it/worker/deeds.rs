@@ -84,7 +84,7 @@ async fn what_is_done_by_hand_must_be_healed_and_told() {
 /// What of a container must be as before.
 fn heart(container: &Container) -> (Status, Limits, Reserved, Option<String>, Vec<String>) {
     let details = container.details.as_ref().unwrap();
-    let networks = details.networks.iter().cloned().collect();
+    let networks = details.networks.keys().cloned().collect();
     let (limits, reserved) = (details.limits, details.reserved);
     (container.status.clone(), limits, reserved, details.restarts.clone(), networks)
 }
@@ -131,7 +131,7 @@ async fn a_network_removed_from_under_a_container_must_come_back() {
         host.engine.remove_network_by_hand("evenkeel.default.default");
         let is_back = async |host: &Host| {
             let it = host.engine.containers().into_values().find(|it| it.id == id).unwrap();
-            it.details.unwrap().networks.contains("evenkeel.default.default")
+            it.details.unwrap().networks.contains_key("evenkeel.default.default")
         };
         host.until("it is on its network", secs(120), is_back).await;
         host.settle().await;

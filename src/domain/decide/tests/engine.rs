@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::domain::container::{Container, ContainerSpec, Details, Status};
+use crate::domain::container::{Container, ContainerSpec, Details, Endpoint, HealthCheck, Status};
 use crate::domain::exclusive::{self, FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
@@ -40,6 +40,8 @@ pub struct Engine {
     /// Host ports that strangers listen at.
     pub taken: BTreeSet<FixedPort>,
     pub behaviours: BTreeMap<String, Behaviour>,
+    /// What the health check of an image says, where it has one.
+    pub checks: BTreeMap<String, HealthCheck>,
     /// The next so many creates are refused like this.
     pub refuse_create: Option<(u32, Rejection)>,
     /// The next so many stops do nothing, and nobody knows.
@@ -71,6 +73,7 @@ impl Engine {
             links: BTreeMap::new(),
             taken: BTreeSet::new(),
             behaviours: BTreeMap::new(),
+            checks: BTreeMap::new(),
             refuse_create: None,
             deaf_stops: 0,
             slow_stops: Duration::ZERO,
@@ -123,9 +126,19 @@ impl Engine {
             let details = held.container.details.get_or_insert_default();
             details.exit_code = code;
             details.finished_at = Some(wall);
-            details.networks = BTreeSet::new();
+            details.networks = BTreeMap::new();
             details.published = BTreeMap::new();
         }
+    }
+
+    /// The health check of an image says that from now on, of every container of it.
+    pub fn check(&mut self, image: &str, says: HealthCheck) {
+        for held in self.containers.values_mut() {
+            if held.template.image.as_str() == image && held.container.status == Status::Running {
+                held.container.details.get_or_insert_default().health = Some(says.clone());
+            }
+        }
+        self.checks.insert(image.to_owned(), says);
     }
 
     /// The engine ends, all its containers with it, and starts again.
@@ -233,9 +246,10 @@ impl Engine {
             return Outcome::Rejected(rejection);
         }
         held.container.status = Status::Running;
+        details.health = self.checks.get(template.image.as_str()).cloned();
         details.started_at = Some(wall);
         details.finished_at = None;
-        details.networks = network.into_iter().collect();
+        details.networks = network.into_iter().map(|it| (it, Endpoint::default())).collect();
         if let Behaviour::Exits { after, code } = behaviour {
             held.exits = Some((now + after, code));
         }

@@ -9,7 +9,9 @@ use super::engine::Engine;
 use super::play::Play;
 use super::tasks::secs;
 use crate::domain::blueprint::blueprint;
-use crate::domain::container::{Container, Identity, Status, container_name, network_name};
+use crate::domain::container::{
+    Container, Endpoint, Identity, Status, container_name, network_name,
+};
 use crate::domain::decide::decide;
 use crate::domain::decide::target::{self, Choice};
 use crate::domain::desired::Presence;
@@ -246,7 +248,7 @@ impl Play {
                 })
             }
             Step::Connect(id) => engine.change(id, |it| {
-                it.details.get_or_insert_default().networks.insert(network);
+                it.details.get_or_insert_default().networks.insert(network, Endpoint::default());
             }),
             Step::Begin { .. } | Step::Drop | Step::Cancel | Step::Forget | Step::Create => {
                 unreachable!("no effect, or done above")

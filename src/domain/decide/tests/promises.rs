@@ -164,6 +164,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::Mount { .. }
         | Waiting::Loose { .. }
         | Waiting::Unsupported(..)
+        | Waiting::Readiness(..)
         | Waiting::Stopping(_) => true,
         Waiting::PullRetry { .. }
         | Waiting::Retry { .. }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::domain::name::{Label, TaskName};
 use crate::domain::outcome::{Cause, Rejection, Retry};
+use crate::domain::probe::Probes;
 use crate::domain::task::{Backoff, RestartPolicy, Task, Update};
 use crate::domain::template::{
     HostPort, ImageRef, Limits, Logging, Mount, MountSource, Port, Protocol, PullPolicy, Resources,
@@ -23,6 +24,7 @@ pub fn service(name: &str, image: &str) -> Task {
         backoff: Backoff::default(),
         update: Update::default(),
         termination_grace_period_seconds: 10,
+        probes: Probes::default(),
         template: Template {
             image: ImageRef::checked(image),
             image_pull_policy: PullPolicy::IfNotPresent,

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::play::*;
-use crate::domain::container::Status;
+use crate::domain::container::{HealthCheck, Status};
 use crate::domain::exclusive::FixedPort;
 use crate::domain::instance::Instance;
 use crate::domain::outcome::Cause;
@@ -29,6 +29,7 @@ enum Move {
     RefuseCreate(u32),
     Breaks(u8, Option<u8>),
     Mends(u8),
+    Says(u8, u8),
     Stranger(bool),
     Kill(Index),
     Remove(Index),
@@ -60,6 +61,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (1..4_u32).prop_map(Move::RefuseCreate),
         2 => (1..6_u8, proptest::option::of(0..5_u8)).prop_map(|(of, after)| Move::Breaks(of, after)),
         2 => (1..6_u8).prop_map(Move::Mends),
+        2 => (1..6_u8, 0..3_u8).prop_map(|(of, says)| Move::Says(of, says)),
         1 => proptest::bool::ANY.prop_map(Move::Stranger),
         2 => any().prop_map(Move::Kill),
         1 => any().prop_map(Move::Remove),
@@ -166,6 +168,14 @@ fn go(play: &mut Play, chosen: &Move) {
         Move::Mends(number) => {
             play.engine.behaviours.remove(&image(number));
         }
+        Move::Says(number, says) => {
+            let says = match says {
+                0 => HealthCheck::Starting,
+                1 => HealthCheck::Healthy,
+                _ => HealthCheck::Unhealthy("exit code 1".to_owned()),
+            };
+            play.engine.check(&image(number), says);
+        }
         Move::Stranger(there) => {
             let taken = FixedPort::of(&port(8080)).filter(|_| *there);
             play.engine.taken = taken.into_iter().collect();
@@ -232,6 +242,9 @@ fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     play.engine.refuse_create = None;
     play.engine.taken.clear();
     play.engine.behaviours.clear();
+    for image in play.engine.checks.keys().cloned().collect::<Vec<_>>() {
+        play.engine.check(&image, HealthCheck::Healthy);
+    }
     // What was to end by itself is as good as any other fault.
     let ends: Vec<_> = play.engine.containers.keys().cloned().collect();
     for id in ends {
