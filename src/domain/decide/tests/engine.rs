@@ -134,7 +134,8 @@ impl Engine {
     /// The health check of an image says that from now on, of every container of it.
     pub fn check(&mut self, image: &str, says: HealthCheck) {
         for held in self.containers.values_mut() {
-            if held.template.image.as_str() == image && held.container.status == Status::Running {
+            let lives = matches!(held.container.status, Status::Running | Status::Paused);
+            if held.template.image.as_str() == image && lives {
                 held.container.details.get_or_insert_default().health = Some(says.clone());
             }
         }
