@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::target::{self, Target};
+use super::drift::drift;
+use super::target::Target;
 use super::{loose, waits_to_retry};
-use crate::domain::container::{Container, Status, container_name, network_name};
-use crate::domain::difference::Difference;
+use crate::domain::container::{Container, Status};
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
@@ -91,7 +91,7 @@ fn make(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
 
 /// The instance for which the network or volume of `step` is being made already: the engine may
 /// make two of one name if it is asked twice at once.
-fn is_being_made(world: &World, plan: &Plan, step: &Step) -> Option<Seat> {
+pub fn is_being_made(world: &World, plan: &Plan, step: &Step) -> Option<Seat> {
     if *step == Step::Create {
         return None;
     }
@@ -307,49 +307,4 @@ fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
 pub fn is_up(world: &World, task: &Task, instance: &Instance) -> bool {
     available_at(world.record, instance, task.update.min_ready_seconds)
         .is_some_and(|at| at <= world.now.mono)
-}
-
-/// What somebody else changed of a running container, and the step that mends it.
-fn drift(
-    world: &World,
-    plan: &mut Plan,
-    target: &Target,
-    instance: &Instance,
-    container: &Container,
-) -> Option<(Step, Reason)> {
-    let id = || container.id.clone();
-    if container.status == Status::Paused {
-        return Some((Step::Unpause(id()), Reason::Drift("it was paused".to_owned())));
-    }
-    let name = container_name(world.worker, &world.record.head.name, instance.seat);
-    if container.name != name {
-        let what = format!("it was renamed to {}", container.name);
-        return Some((Step::Rename(id()), Reason::Drift(what)));
-    }
-    let details = container.details.as_ref()?;
-    let template = &target.task.template;
-    let network = network_name(world.worker, &world.record.head.name.namespace);
-    if !template.host_network && !details.networks.contains_key(&network) {
-        let what = Reason::Drift(format!("it was cut off from network {network}"));
-        if world.network {
-            return Some((Step::Connect(id()), what));
-        }
-        if let Some(other) = is_being_made(world, plan, &Step::MakeNetwork) {
-            plan.wait(Waiting::Step(other, Step::MakeNetwork.name()));
-            return None;
-        }
-        return Some((Step::MakeNetwork, what));
-    }
-    let differing = target::differences(world, target, instance);
-    let update = world.record.updates.get(&instance.seat);
-    let told = |it: &Difference| update.is_some_and(|update| update.differing.contains(it));
-    if differing.is_empty() {
-        None
-    } else if differing.iter().all(told) {
-        let what = Difference::told(&differing);
-        plan.wait(Waiting::Unsupported(instance.seat, what));
-        None
-    } else {
-        Some((Step::Update(id(), template.resources), Reason::Differs(differing)))
-    }
 }

@@ -8,6 +8,7 @@
 mod advance;
 pub(super) mod again;
 mod clear;
+mod drift;
 pub(super) mod give_up;
 pub(super) mod job;
 mod loose;
