@@ -1,8 +1,114 @@
-//! When a wait is over, and whom it is about.
+//! What is waited for: when it is over, and whom it is about.
 
+use super::engine::EngineChange;
+use super::exclusive::{FixedPort, Written};
+use super::health::Unwell;
 use super::instance::Seat;
-use super::plan::Waiting;
+use super::loose::{Fate, Holding};
+use super::name::TaskName;
+use super::outcome::Cause;
+use super::source::Place;
+use super::template::ImageRef;
 use super::time::Mono;
+
+/// Something that has to be so before there is more to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// The engine can't be asked.
+    Engine(String),
+    /// It is another engine than before.
+    EngineChanged(EngineChange),
+    /// Containers of this worker's name were made from another source directory.
+    SourceChanged(String),
+    /// The source was not read yet, and the task is to go unless its manifest is back.
+    Source,
+    /// The manifest is just gone: nothing is begun until that is meant, held, or not so.
+    Manifest,
+    /// The policy lets nothing new be made of what is wanted.
+    Denied(String),
+    /// It is not known yet where a path of the host leads.
+    HostPath(String),
+    /// A step is under way.
+    Step(Seat, &'static str),
+    /// The engine's answer about a container.
+    Observation(Seat),
+    /// The engine's answer about a container of this task that was found.
+    Discovery,
+    /// The image is being pulled.
+    Pulling(ImageRef),
+    /// The next try at a pull.
+    PullRetry {
+        /// The image.
+        image: ImageRef,
+        /// What went wrong.
+        message: String,
+        /// When.
+        at: Mono,
+    },
+    /// The next try at a step.
+    Retry {
+        /// Of which instance.
+        seat: Seat,
+        /// What went wrong.
+        message: String,
+        /// Of what kind that was; `None`: its outcome is unknown.
+        cause: Option<Cause>,
+        /// When.
+        at: Mono,
+    },
+    /// The wait between restarts.
+    BackOff {
+        /// Of which instance.
+        seat: Seat,
+        /// The failures before it.
+        failures: u32,
+        /// When.
+        at: Mono,
+    },
+    /// A free place among the restarts after failures of all tasks.
+    RestartPace(Mono),
+    /// A host port that another task has.
+    Port {
+        /// The port.
+        port: FixedPort,
+        /// Who.
+        task: TaskName,
+        /// Its manifest.
+        place: Place,
+        /// It is leaving.
+        leaving: bool,
+    },
+    /// A host port that something which is not ours listens at, and when to try it again.
+    BusyPort(FixedPort, Mono),
+    /// A mount that another instance writes.
+    Mount {
+        /// What both write.
+        mount: Written,
+        /// Whose instance.
+        task: TaskName,
+        /// Which.
+        seat: Seat,
+    },
+    /// A container that no record has, with something of the host.
+    Loose {
+        /// What both want.
+        holding: Holding,
+        /// Its name.
+        container: String,
+        /// What becomes of it.
+        fate: Fate,
+    },
+    /// An engine that takes what it was told and did not take.
+    Unsupported(Seat, String),
+    /// A new instance has to stay up, or ready, until then before it is relied on.
+    Proof(Seat, Mono),
+    /// A new instance has to become ready, and what was said last of why it is not.
+    Readiness(Seat, Option<Unwell>),
+    /// Whether a start that was sent takes effect, until then.
+    Doubt(Seat, Mono),
+    /// An instance has to stop.
+    Stopping(Seat),
+}
 
 impl Waiting {
     /// When it is over, where time alone ends it.

@@ -6,7 +6,8 @@ use super::difference::Difference;
 use super::happening::Happening;
 use super::loose::Holding;
 use super::outcome::Cause;
-use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst, Waiting};
+use super::plan::{FieldChange, Plan, Planned, Reason, Step, StopFirst};
+use super::waits::Waiting;
 
 impl fmt::Display for Plan {
     /// One line a thing, for tests and logs.

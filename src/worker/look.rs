@@ -17,10 +17,11 @@ use crate::domain::event::{Event, Note};
 use crate::domain::happening::Happening;
 use crate::domain::instance::{ContainerId, InstanceId};
 use crate::domain::name::TaskName;
-use crate::domain::plan::{Plan, Waiting};
+use crate::domain::plan::Plan;
 use crate::domain::record::Record;
 use crate::domain::settle;
 use crate::domain::time::Now;
+use crate::domain::waits::Waiting;
 use crate::metrics::Look;
 use crate::runtime::Runtime;
 

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::Worker;
 use crate::domain::instance::Seat;
 use crate::domain::name::TaskName;
-use crate::domain::plan::{FieldChange, Plan, Planned, Reason, Waiting};
+use crate::domain::plan::{FieldChange, Plan, Planned, Reason};
 use crate::domain::record::Record;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::{Mono, Now, Timestamp};
+use crate::domain::waits::Waiting;
 use crate::runtime::Runtime;
 
 /// All that is known of one task.

@@ -8,12 +8,13 @@ use super::{loose, waits_to_retry};
 use crate::domain::container::{Container, Status};
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
-use crate::domain::plan::{Plan, Pull, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Pull, Reason, Step};
 use crate::domain::ready::available_at;
 use crate::domain::record::Revision;
 use crate::domain::task::{RestartPolicy, Task};
 use crate::domain::template::{MountSource, Template};
 use crate::domain::time::jittered;
+use crate::domain::waits::Waiting;
 use crate::domain::world::{PortRival, Seen, World};
 
 /// How long the engine, once it answers, may take over a start that nobody waits for any more.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::domain::instance::{EndReason, Instance, Seat};
 use crate::domain::outcome::Cause;
-use crate::domain::plan::{Plan, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Reason, Step};
 use crate::domain::task::Task;
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// How long the next name is waited with where one was taken: who takes one may take others. Doubled

@@ -5,7 +5,8 @@ use super::target::{self, Target};
 use crate::domain::container::{Container, Status, container_name, network_name};
 use crate::domain::difference::Difference;
 use crate::domain::instance::Instance;
-use crate::domain::plan::{Plan, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// What somebody else changed of a running container, and the step that mends it.

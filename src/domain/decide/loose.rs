@@ -2,8 +2,9 @@
 
 use crate::domain::exclusive::{Made, clash, fixed_ports};
 use crate::domain::loose::{Holding, Loose};
-use crate::domain::plan::{Plan, Waiting};
+use crate::domain::plan::Plan;
 use crate::domain::task::Task;
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// Whether such a container has a host port of `task`.

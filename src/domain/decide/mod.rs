@@ -25,9 +25,10 @@ use std::time::Duration;
 use super::desired::Presence;
 use super::fingerprint::Form;
 use super::instance::{Instance, Seat};
-use super::plan::{FieldChange, Plan, Reason, Waiting};
+use super::plan::{FieldChange, Plan, Reason};
 use super::record::Record;
 use super::task::Task;
+use super::waits::Waiting;
 use super::world::World;
 use target::Choice;
 

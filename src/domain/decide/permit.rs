@@ -4,9 +4,10 @@
 use super::target::Target;
 use crate::domain::judge::Judgement;
 use crate::domain::outcome::Cause;
-use crate::domain::plan::{Plan, Planned, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Planned, Reason, Step};
 use crate::domain::policy::Violation;
 use crate::domain::task::Task;
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// Why nothing new may be made of `task`, if so; noted in `plan` if it is denied.

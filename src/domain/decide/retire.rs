@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::waits_to_retry;
 use crate::domain::container::Status;
 use crate::domain::instance::{Instance, State};
-use crate::domain::plan::{Plan, Reason, Step, Waiting};
+use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::waits::Waiting;
 use crate::domain::world::{Seen, World};
 
 /// The next step towards the end of `instance`.

@@ -13,9 +13,10 @@ use crate::domain::container::{Container, Status};
 use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, Made};
 use crate::domain::instance::{Instance, Seat, State};
-use crate::domain::plan::{Plan, Reason, Step, StopFirst, Waiting};
+use crate::domain::plan::{Plan, Reason, Step, StopFirst};
 use crate::domain::record::Revision;
 use crate::domain::task::{Strategy, Task};
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// The live instances of one slot.

@@ -8,8 +8,9 @@ use crate::domain::decide::job::Verdict;
 use crate::domain::decide::target::Progress;
 use crate::domain::desired::{Presence, Validity};
 use crate::domain::instance::{EndReason, State};
-use crate::domain::plan::{Plan, Waiting};
+use crate::domain::plan::Plan;
 use crate::domain::task::Task;
+use crate::domain::waits::Waiting;
 
 /// A condition without its times.
 struct Finding {

@@ -7,10 +7,10 @@ use crate::domain::decide::target::{self, Choice, Progress, Target};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{Instance, Seat, State};
 use crate::domain::once::{self, Run};
-use crate::domain::plan::Waiting;
 use crate::domain::ready::is_ready;
 use crate::domain::record::{Record, Refusal};
 use crate::domain::task::RestartPolicy::Never;
+use crate::domain::waits::Waiting;
 
 /// What phase and conditions are told from.
 pub struct Facts<'a> {

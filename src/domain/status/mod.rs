@@ -22,10 +22,11 @@ use super::desired::{Presence, Validity};
 use super::diagnostic::Diagnostic;
 use super::instance::{ContainerId, InstanceId, Seat, State, Uid};
 use super::name::{TaskName, WorkerName};
-use super::plan::{Plan, Waiting};
+use super::plan::Plan;
 use super::record::{Record, Refusal};
 use super::source::Place;
 use super::time::{Now, Timestamp};
+use super::waits::Waiting;
 use super::world::Engine;
 use facts::Facts;
 

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::play::*;
 use super::walk::fewer;
-use crate::domain::plan::Waiting;
 use crate::domain::task::Task;
+use crate::domain::waits::Waiting;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
 

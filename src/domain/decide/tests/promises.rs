@@ -9,9 +9,10 @@ use crate::domain::exclusive::clash;
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{ContainerId, InstanceId, Seat, Uid};
 use crate::domain::name::{TaskName, WorkerName};
-use crate::domain::plan::{Plan, Step, Waiting};
+use crate::domain::plan::{Plan, Step};
 use crate::domain::task::{RestartPolicy, Strategy, Task};
 use crate::domain::time::Timestamp;
+use crate::domain::waits::Waiting;
 use crate::domain::world::World;
 
 /// What has been promised so far.
