@@ -7,6 +7,7 @@ use super::instance::{EndReason, IllegalMove, Instance, InstanceId, Seat, State}
 use super::once::note_runs;
 use super::plan::{Plan, Planned, Reason, Step};
 use super::record::{REVISIONS_KEPT, Record, Refusal, Revision, Update};
+use super::repair::{Repair, Streak};
 use super::settle::end;
 use super::time::Now;
 
@@ -56,6 +57,7 @@ pub fn enact(
     }
     plan.steps.retain(|planned| match write_down(record, planned, &mut mint, now) {
         Ok(()) => {
+            count_repair(record, planned, now);
             notes.extend(note_of(planned));
             true
         }
@@ -165,6 +167,14 @@ fn write_down(
         Step::Unpause(_) | Step::Rename(_) | Step::Connect(_) => {}
     }
     Ok(())
+}
+
+/// Notes that something is repaired once more, if the step does that.
+fn count_repair(record: &mut Record, planned: &Planned, now: Now) {
+    let Some(repair) = Repair::by(planned) else { return };
+    let (key, generation) = ((planned.seat.slot, repair), record.head.generation);
+    let streak = Streak::after(record.repairs.get(&key), generation, now.mono);
+    record.repairs.insert(key, streak);
 }
 
 fn is_running(record: &Record, seat: Seat) -> bool {

@@ -27,6 +27,7 @@ pub mod policy;
 pub mod probe;
 pub mod ready;
 pub mod record;
+pub mod repair;
 pub mod settle;
 pub mod source;
 pub mod status;

@@ -13,6 +13,7 @@ use super::instance::{Instance, Seat, Uid};
 use super::name::TaskName;
 use super::once::Runs;
 use super::outcome::Cause;
+use super::repair::Repairs;
 use super::source::Place;
 use super::task::Task;
 use super::time::{Mono, Timestamp};
@@ -47,6 +48,8 @@ pub struct Record {
     /// process. Once the engine says that it is done and the same is asked for again, the engine
     /// does not take it: that is no reason to tell it without end.
     pub updates: BTreeMap<Seat, Update>,
+    /// What was repaired lately, in this process.
+    pub repairs: Repairs,
 }
 
 /// An update of a container, as far as it was not seen to have taken it.
@@ -163,6 +166,7 @@ impl Record {
             names_taken: BTreeMap::new(),
             health: BTreeMap::new(),
             updates: BTreeMap::new(),
+            repairs: Repairs::new(),
         }
     }
 }

@@ -7,6 +7,7 @@ use super::instance::Seat;
 use super::loose::{Fate, Holding};
 use super::name::TaskName;
 use super::outcome::Cause;
+use super::repair::Repair;
 use super::source::Place;
 use super::template::ImageRef;
 use super::time::Mono;
@@ -65,6 +66,19 @@ pub enum Waiting {
         /// When.
         at: Mono,
     },
+    /// The next repair of something that somebody else undoes again and again.
+    Repair {
+        /// Of which instance.
+        seat: Seat,
+        /// Of what kind.
+        repair: Repair,
+        /// So many before it did not last.
+        before: u32,
+        /// What was found.
+        what: String,
+        /// When.
+        at: Mono,
+    },
     /// A free place among the restarts after failures of all tasks.
     RestartPace(Mono),
     /// A host port that another task has.
@@ -118,6 +132,7 @@ impl Waiting {
             Self::PullRetry { at, .. }
             | Self::Retry { at, .. }
             | Self::BackOff { at, .. }
+            | Self::Repair { at, .. }
             | Self::RestartPace(at)
             | Self::BusyPort(_, at)
             | Self::Doubt(_, at)
@@ -148,6 +163,7 @@ impl Waiting {
         match self {
             Self::Retry { seat, .. }
             | Self::BackOff { seat, .. }
+            | Self::Repair { seat, .. }
             | Self::Step(seat, _)
             | Self::Observation(seat)
             | Self::Doubt(seat, _)

@@ -221,6 +221,7 @@ impl Waiting {
             | Self::Loose { holding: Holding::Port(_), .. } => "PortConflict",
             Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
+            Self::Repair { .. } => "Drift",
             Self::Readiness(_, Some(_)) => "ProbeFailed",
             Self::Manifest | Self::Proof(..) | Self::Readiness(_, None) | Self::Stopping(_) => {
                 "Waiting"
@@ -253,6 +254,7 @@ impl Waiting {
             | Self::Retry { .. }
             | Self::BackOff { .. }
             | Self::RestartPace(_)
+            | Self::Repair { .. }
             | Self::Doubt(..)
             | Self::Proof(..)
             | Self::Readiness(..)
@@ -297,6 +299,12 @@ impl fmt::Display for Waiting {
             Self::BackOff { seat, failures, .. } => {
                 let plural = if *failures == 1 { "" } else { "s" };
                 write!(f, "back-off before {seat} after {failures} failure{plural}")
+            }
+            Self::Repair { seat, before: 1, what, .. } => {
+                write!(f, "the next repair of {seat}, as the one before did not last: {what}")
+            }
+            Self::Repair { seat, before, what, .. } => {
+                write!(f, "the next repair of {seat}, as {before} before it did not last: {what}")
             }
             Self::RestartPace(_) => f.write_str("a place among the restarts after failures"),
             Self::Port { port, task, place, leaving } => {

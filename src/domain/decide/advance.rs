@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::drift::drift;
+use super::drift::mend;
 use super::target::Target;
 use super::{loose, waits_to_retry};
 use crate::domain::container::{Container, Status};
@@ -288,7 +288,7 @@ fn keep(world: &World, plan: &mut Plan, target: &Target, instance: &Instance) {
         super::retire::retire(world, plan, instance, Reason::Unwell(unwell));
         return;
     }
-    if let Some((step, why)) = drift(world, plan, target, instance, container) {
+    if let Some((step, why)) = mend(world, plan, target, instance, container) {
         plan.step(seat, step, why);
     }
     if instance.proven || container.status != Status::Running {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::drift::waits_to_repair;
 use crate::domain::instance::{EndReason, Instance, Seat};
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::repair::Repair;
 use crate::domain::task::Task;
 use crate::domain::waits::Waiting;
 use crate::domain::world::World;
@@ -40,6 +42,11 @@ pub fn begin_again(
     if last.reason == Some(EndReason::NameTaken) && world.now.mono < at {
         let message = last.message.clone().unwrap_or_default();
         plan.wait(Waiting::Retry { seat: last.seat, message, cause: Some(Cause::NotOurs), at });
+        return;
+    }
+    let is_gone = last.reason == Some(EndReason::Lost);
+    let told = last.message.as_deref().unwrap_or_default();
+    if is_gone && waits_to_repair(world, plan, (last.seat, Repair::Remake), told) {
         return;
     }
     if failures > 0 {

@@ -52,6 +52,7 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
     match world.seen(seat) {
         Seen::Present(container) => match container.status {
             Status::Running | Status::Paused => {
+                // At once, however often: it may write what another one writes by now.
                 let revived = "it had ended and was started by somebody else (Revived)".to_owned();
                 let step = Step::Stop(container.id.clone(), grace(world, instance));
                 plan.step(seat, step, Reason::Drift(revived));

@@ -6,6 +6,7 @@ use crate::domain::judge::Judgement;
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Planned, Reason, Step};
 use crate::domain::policy::Violation;
+use crate::domain::repair::Repair;
 use crate::domain::task::Task;
 use crate::domain::waits::Waiting;
 use crate::domain::world::World;
@@ -82,6 +83,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::PullRetry { .. }
         | Waiting::Retry { cause: Some(Cause::PolicyDenied | Cause::NotOurs), .. }
         | Waiting::BackOff { .. }
+        | Waiting::Repair { repair: Repair::Remake, .. }
         | Waiting::RestartPace(_)
         | Waiting::Port { .. }
         | Waiting::BusyPort(..)
@@ -99,6 +101,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Observation(_)
         | Waiting::Discovery
         | Waiting::Retry { .. }
+        | Waiting::Repair { .. }
         | Waiting::Unsupported(..)
         | Waiting::Proof(..)
         | Waiting::Readiness(..)

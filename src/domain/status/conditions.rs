@@ -92,6 +92,7 @@ fn converged(inputs: &StatusInputs) -> Finding {
         "PortConflict",
         "VolumeInUse",
         "FeatureUnsupported",
+        "Drift",
         "ImagePullFailed",
     ];
     let blocked = named

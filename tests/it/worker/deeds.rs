@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use evenkeel::domain::container::{Container, ContainerSpec, Status, label};
 use evenkeel::domain::instance::ContainerId;
+use evenkeel::domain::status::ConditionType;
 use evenkeel::domain::template::{Limits, Requests, Reserved, Resources};
 use evenkeel::runtime::Runtime;
 use evenkeel::runtime::simulated::Operation;
@@ -78,6 +79,57 @@ async fn what_is_done_by_hand_must_be_healed_and_told() {
             assert!(host.has_event("web", reason, said).await, "{what}: {events:#?}");
             promises::assert_kept(&host.engine, false, what);
         }
+    }
+}
+
+/// Does something to the container that a task has now, and what the worker does about it each time.
+type Struggle = (&'static str, fn(&Host, &ContainerId), Operation);
+
+const STRUGGLES: [Struggle; 5] = [
+    ("pause", |host, id| host.engine.pause_by_hand(id), Operation::Unpause),
+    (
+        "rename",
+        |host, id| drop(host.engine.rename_by_hand(id, &format!("mine-{}", host.wakes()))),
+        Operation::Rename,
+    ),
+    (
+        "disconnect",
+        |host, id| host.engine.disconnect_by_hand(id, "evenkeel.default.default"),
+        Operation::Connect,
+    ),
+    (
+        "update",
+        |host, id| {
+            let limits = Limits { memory: Some(1 << 30), ..Limits::default() };
+            drop(
+                host.engine.update_by_hand(id, Resources { limits, requests: Requests::default() }),
+            );
+        },
+        Operation::Update,
+    ),
+    ("rm --force", |host, id| host.engine.remove_by_hand(id), Operation::Create),
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_undoes_every_few_seconds_must_be_mended_ever_more_seldom_and_told() {
+    for (what, deed, mends) in STRUGGLES {
+        let host = Host::with(&[("web.yaml", task("web", LIMITS))]).await;
+        let before = host.calls(mends);
+        for _ in 0..80 {
+            let live = host.live().into_values().next();
+            live.iter().for_each(|id| deed(&host, id));
+            sleep(secs(3)).await;
+        }
+        let mended = host.calls(mends) - before;
+        assert!((6..=10).contains(&mended), "{what}: {mended}");
+        let status = host.status("web").await;
+        let converged = status.condition(ConditionType::Converged).unwrap();
+        assert_eq!(converged.reason, "Drift", "{what}: {}", converged.message);
+        assert!(converged.message.contains("before it did not last"), "{}", converged.message);
+        assert!(status.next_try_at.is_some(), "{what}");
+        sleep(secs(70)).await;
+        host.until_reason("web", ConditionType::Converged, "Converged").await;
+        promises::assert_kept(&host.engine, false, what);
     }
 }
 
@@ -173,7 +225,7 @@ async fn a_volume_of_somebody_else_in_place_of_ours_must_not_be_used_though_nobo
     host.engine.add_volume("evenkeel.default.default.data", &BTreeMap::new());
     sleep(secs(360)).await;
     host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
-    let converged = evenkeel::domain::status::ConditionType::Converged;
+    let converged = ConditionType::Converged;
     host.until_reason("db", converged, "NotOurs").await;
     assert!(host.live().is_empty());
 }
@@ -259,7 +311,7 @@ async fn a_network_or_volume_of_somebody_else_must_not_be_used() {
     host.engine.add_volume("evenkeel.default.default.data", &BTreeMap::new());
     host.write("db.yaml", &task("db", "  mounts: [{path: /data, volume: data}]"));
     host.start().await;
-    let converged = evenkeel::domain::status::ConditionType::Converged;
+    let converged = ConditionType::Converged;
     host.until_reason("db", converged, "NotOurs").await;
     sleep(secs(120)).await;
     assert!(host.ours().is_empty());
@@ -274,7 +326,7 @@ async fn what_the_engine_takes_and_drops_must_be_told_to_it_once_and_named() {
     host.engine.lack_memory_limits(true);
     host.write("web.yaml", &task("web", LIMITS));
     host.start().await;
-    let converged = evenkeel::domain::status::ConditionType::Converged;
+    let converged = ConditionType::Converged;
     host.until_reason("web", converged, "FeatureUnsupported").await;
     sleep(secs(900)).await;
     let (id, status) = (host.only("web"), host.status("web").await);

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::play::*;
-use crate::domain::container::Status;
+use crate::domain::container::{Container, Status};
 use crate::domain::template::{Requests, Reserved};
 
 fn running() -> Play {
@@ -235,6 +235,98 @@ fn an_engine_that_can_not_be_asked_must_change_nothing() {
     play.retag("app:2");
     expect![[r#"
         wait: the engine can't be asked: connection refused
+    "#]]
+    .assert_eq(&play.look());
+}
+
+/// Does the same every so many seconds, for two minutes, and tells in which second it was mended.
+fn again_and_again(play: &mut Play, every: u64, deed: impl Fn(&mut Play)) -> Vec<u64> {
+    let began = play.engine.now;
+    while play.engine.now < began + secs(120) {
+        let next = play.engine.now + secs(every);
+        deed(play);
+        play.run_for(secs(every));
+        play.engine.pass_to(next);
+    }
+    let mended = play.told();
+    let more = ["create", "start", "forget"];
+    let mended = mended.lines().filter(|it| !more.iter().any(|step| it.contains(step)));
+    let second = |line: &str| line.split_once('s')?.0.parse::<u64>().ok();
+    mended.filter_map(second).map(|second| second - began.0.as_secs()).collect()
+}
+
+#[test]
+fn what_is_undone_again_and_again_must_be_mended_ever_more_seldom() {
+    let mut play = running();
+    let pause = |play: &mut Play| play.tamper("web.0.1", |it| it.status = Status::Paused);
+    assert_eq!(again_and_again(&mut play, 1, pause), [0, 1, 3, 7, 15, 31, 63]);
+    pause(&mut play);
+    expect![[r#"
+        wait: the next repair of 0.1, as 7 before it did not last: it was paused
+    "#]]
+    .assert_eq(&play.look());
+    play.run();
+    // Ten quiet minutes later nothing is held against anybody.
+    play.engine.pass_to(play.engine.now + secs(600));
+    pause(&mut play);
+    assert!(play.look().starts_with("unpause 0.1: it was paused\n"));
+}
+
+#[test]
+fn of_what_is_undone_each_must_be_mended_at_its_own_pace() {
+    let mut play = running();
+    let id = play.engine.containers.keys().next().unwrap().clone();
+    let deed = |play: &mut Play| {
+        play.engine.change(&id, |it| {
+            it.name = "mine".into();
+            it.details.as_mut().unwrap().networks.clear();
+        });
+    };
+    again_and_again(&mut play, 1, deed);
+    deed(&mut play);
+    let restarts =
+        |it: &mut Container| it.details.as_mut().unwrap().restarts = Some("always".into());
+    play.engine.change(&id, restarts);
+    expect![[r#"
+        update 0.1: the engine's restart policy is always, wanted no
+        wait: the next repair of 0.1, as 7 before it did not last: it was renamed to mine
+        wait: the next repair of 0.1, as 7 before it did not last: it was cut off from network evenkeel.default.default
+    "#]]
+    .assert_eq(&play.look());
+}
+
+#[test]
+fn limits_that_are_changed_again_and_again_must_be_put_back_ever_more_seldom() {
+    let mut play = running();
+    play.edit(|task| task.template.resources.limits.memory = Some(64 << 20));
+    play.run();
+    play.told();
+    let deed = |play: &mut Play| {
+        play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(1 << 30));
+    };
+    assert_eq!(again_and_again(&mut play, 1, deed), [0, 1, 3, 7, 15, 31, 63]);
+    deed(&mut play);
+    expect![[r#"
+        wait: the next repair of 0.1, as 7 before it did not last: resources.limits.memory is 1073741824, wanted 67108864
+    "#]]
+    .assert_eq(&play.look());
+    // What another manifest asks for was never undone.
+    play.edit(|task| task.template.resources.limits.memory = Some(128 << 20));
+    expect![[r#"
+        update 0.1: resources.limits.memory is 1073741824, wanted 134217728
+    "#]]
+    .assert_eq(&play.look());
+}
+
+#[test]
+fn a_container_removed_again_and_again_must_be_made_anew_ever_more_seldom() {
+    let mut play = running();
+    // It is up for long enough to be relied on, so that its end is no failure of its own.
+    let remove = |play: &mut Play| play.engine.containers.clear();
+    assert_eq!(again_and_again(&mut play, 3, remove), [0, 3, 6, 10, 18, 34, 66]);
+    play.engine.containers.clear();
+    expect![[r#"
+        wait: the next repair of 0.8, as 7 before it did not last: its container is gone, and it was not removed by evenkeel
     "#]]
     .assert_eq(&play.look());
 }

@@ -177,6 +177,7 @@ impl Play {
             actor.record.pull_trouble = None;
             actor.record.troubles.clear();
             actor.record.updates.clear();
+            actor.record.repairs.clear();
             actor.record.names_taken.clear();
             actor.record.health.clear();
             for instance in actor.record.instances.values_mut() {

@@ -170,6 +170,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         Waiting::PullRetry { .. }
         | Waiting::Retry { .. }
         | Waiting::BackOff { .. }
+        | Waiting::Repair { .. }
         | Waiting::RestartPace(_)
         | Waiting::BusyPort(..)
         | Waiting::Doubt(..)
