@@ -85,6 +85,12 @@ impl Difference {
         }
     }
 
+    /// Whether the engine has nothing where something is wanted: its host may lack what that takes.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        matches!(self, Self::Number { is: None, .. })
+    }
+
     /// Whether something that the engine has is to be none: it can't take anything away.
     #[must_use]
     pub fn takes_away(&self) -> bool {

@@ -74,7 +74,10 @@ fn update(
         return None;
     }
     let update = world.record.updates.get(&seat);
-    let told = |it: &Difference| update.is_some_and(|update| update.differing.contains(it));
+    // What has a value, somebody gave it: the engine can take one.
+    let told = |it: &Difference| {
+        it.has_nothing() && update.is_some_and(|update| update.differing.contains(it))
+    };
     let what = Difference::told(&differing);
     if differing.iter().all(told) {
         plan.wait(Waiting::Unsupported(seat, what));

@@ -318,6 +318,29 @@ fn limits_that_are_changed_again_and_again_must_be_put_back_ever_more_seldom() {
     .assert_eq(&play.look());
 }
 
+/// Not the engine's doing: it has another value, and so it can have one.
+#[test]
+fn a_limit_that_is_changed_again_before_anybody_looks_must_be_put_back_once_that_ends() {
+    let mut play = running();
+    play.edit(|task| task.template.resources.limits.memory = Some(64 << 20));
+    play.run();
+    let id = play.engine.containers.keys().next().unwrap().clone();
+    let deed = |play: &mut Play| {
+        let more = |it: &mut Container| it.details.as_mut().unwrap().limits.memory = Some(1 << 30);
+        play.engine.change(&id, more);
+    };
+    deed(&mut play);
+    play.look();
+    deed(&mut play);
+    expect![[r#"
+        wait: the next repair of 0.1, as the one before did not last: resources.limits.memory is 1073741824, wanted 67108864
+    "#]]
+    .assert_eq(&play.look());
+    play.run();
+    let limits = play.engine.containers[&id].container.details.as_ref().unwrap().limits;
+    assert_eq!(limits.memory, Some(64 << 20));
+}
+
 #[test]
 fn a_container_removed_again_and_again_must_be_made_anew_ever_more_seldom() {
     let mut play = running();
