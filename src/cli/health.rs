@@ -5,7 +5,7 @@ use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
-const BLOCKED: [&str; 11] = [
+const BLOCKED: [&str; 12] = [
     "SourceUnavailable",
     "EngineChanged",
     "PruneHeld",
@@ -16,6 +16,7 @@ const BLOCKED: [&str; 11] = [
     "PortConflict",
     "VolumeInUse",
     "FeatureUnsupported",
+    "Drift",
     "EngineUnavailable",
 ];
 
