@@ -76,6 +76,7 @@ impl Watching {
             "happened" => Told::Happened(of(&data)?),
             "synced" => Told::Synced {},
             "reset" => Told::Reset(of(&data)?),
+            "untold" => Told::Untold(of(&data)?),
             _ => return Ok(None),
         }))
     }

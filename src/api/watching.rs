@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,13 +20,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::Numbered;
 use super::openapi::Operation;
 use super::route::{Input, Output, Refused};
 use super::server::{Sources, internal};
-use crate::db::{Mark, News};
+use crate::db::{DbError, Mark, News, UNREADABLE};
 use crate::domain::name::TaskName;
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
@@ -37,6 +40,9 @@ const LISTENERS: usize = 32;
 
 /// How many events are read at a time.
 const PAGE: u32 = 100;
+
+/// When events that could not be read are asked for again, if nothing is written before.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// How often something is sent where nothing happens, so that who listens knows it is not cut off.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -56,6 +62,9 @@ pub enum Told {
     /// Something was missed. What happened is to be listed anew; where tasks were missed, forget
     /// what was told of them: all of them follow, and `synced`.
     Reset(Missed),
+    /// What happened can't be read now. Nothing of it is missed: it is told once it can be. How
+    /// tasks are is told all the same.
+    Untold(Untold),
 }
 
 /// The name of a task.
@@ -75,6 +84,13 @@ pub struct Missed {
     pub tasks: bool,
 }
 
+/// What keeps it from being told what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Untold {
+    /// Why, in a sentence.
+    pub message: String,
+}
+
 /// What is listened to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +108,7 @@ impl Told {
             Self::Happened(numbered) => Event::default().event("happened").json_data(numbered),
             Self::Synced {} => Event::default().event("synced").json_data(json!({})),
             Self::Reset(missed) => Event::default().event("reset").json_data(missed),
+            Self::Untold(untold) => Event::default().event("untold").json_data(untold),
         };
         let event = event.expect("what is told is plain data whose keys are text");
         match mark {
@@ -176,8 +193,8 @@ impl Output for Stream {
     fn describe(operation: &mut Operation<'_>) {
         let says = "Server-sent events without end: `happened` since Last-Event-ID, a `task` for \
                     each task as it is now, `synced`, then `task`, `removed` and `happened` as \
-                    they come; `reset` where something was missed. The schema Told says what each \
-                    holds.";
+                    they come; `reset` where something was missed, `untold` where what happened \
+                    can't be read now. The schema Told says what each holds.";
         let schema = json!({"type": "string"});
         operation.answers(StatusCode::OK, says, "text/event-stream", &schema);
     }
@@ -194,6 +211,7 @@ pub(super) async fn watch(
     let teller = Teller {
         after: seat.after.unwrap_or(newest),
         has_more: seat.after.is_some(),
+        again_at: None,
         unlisted: Some(std::mem::take(&mut listening.tasks).into_iter()),
         task: query.task,
         ready: VecDeque::new(),
@@ -218,6 +236,8 @@ struct Teller {
     after: Mark,
     /// There may be events after that.
     has_more: bool,
+    /// They could not be read, and when to try again.
+    again_at: Option<Instant>,
     /// Tasks that are still to be told of, before `synced` is.
     unlisted: Option<std::vec::IntoIter<Arc<TaskStatus>>>,
     ready: VecDeque<Event>,
@@ -230,7 +250,7 @@ impl Teller {
                 return Some(event);
             }
             if self.has_more {
-                self.read().await?;
+                self.read().await;
             } else if let Some(tasks) = &mut self.unlisted {
                 let is_meant = |it: &Arc<TaskStatus>| is_meant(self.task.as_ref(), &it.name);
                 if let Some(status) = tasks.find(is_meant) {
@@ -245,13 +265,20 @@ impl Teller {
     }
 
     /// Reads the next events.
-    async fn read(&mut self) -> Option<()> {
-        let news = self.sources.db.news(self.after, self.task.clone(), PAGE).await.ok()?;
+    async fn read(&mut self) {
+        let news = match self.sources.db.news(self.after, self.task.clone(), PAGE).await {
+            Ok(news) => news,
+            Err(error) => return self.put_off(&error),
+        };
+        self.again_at = None;
         match news {
             News::Happened(events, after) => {
                 self.has_more = events.len() >= PAGE as usize;
                 self.after = after;
                 for (seq, event) in events {
+                    if event.reason == UNREADABLE {
+                        warn!("{}", event.message);
+                    }
                     let mark = Mark { seq, at: Some(event.at) };
                     let told = Told::Happened(Numbered { seq, event });
                     self.ready.push_back(told.wire(Some(mark)));
@@ -267,14 +294,34 @@ impl Teller {
                 ));
             }
         }
-        Some(())
+    }
+
+    /// Events can't be read: tells so once, and tries again later.
+    fn put_off(&mut self, error: &DbError) {
+        self.has_more = false;
+        if self.again_at.replace(Instant::now() + AGAIN).is_none() {
+            let message = format!("what happened can't be told now: {error}");
+            warn!("{message}");
+            self.ready.push_back(Told::Untold(Untold { message }).wire(None));
+        }
     }
 
     /// Waits for something to happen.
     async fn wait(&mut self) -> Option<()> {
+        let again_at = self.again_at;
+        let again = async {
+            match again_at {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
         let change = tokio::select! {
             () = self.seat.stop.cancelled() => return None,
             change = self.listening.changes.recv() => change,
+            () = again => {
+                self.has_more = true;
+                return Some(());
+            }
             written = self.listening.written.changed() => {
                 self.has_more = true;
                 return written.ok();

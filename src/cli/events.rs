@@ -12,7 +12,7 @@ use super::view::{Teller, View};
 use super::{Exit, fold, out};
 use crate::api::Numbered;
 use crate::api::client::ClientError;
-use crate::api::watching::Told;
+use crate::api::watching::{Missed, Told, Untold};
 use crate::domain::name::TaskName;
 use crate::domain::time::Timestamp;
 use crate::worker::Clock;
@@ -64,8 +64,8 @@ pub async fn events(common: &Common, args: &Events) -> anyhow::Result<Exit> {
                 EventFormat::Json => serde_json::to_string(&it)? + "\n",
                 format => table.more(row(&it, format, Clock::begin().now().wall)),
             },
-            Told::Reset(missed) => {
-                out::say(&missed.message);
+            Told::Reset(Missed { message, .. }) | Told::Untold(Untold { message }) => {
+                out::say(&message);
                 continue;
             }
             _ => continue,

@@ -169,7 +169,7 @@ impl Seen {
                 Told::Task(status) => drop(self.tasks.insert(status.name.clone(), *status)),
                 Told::Removed(of) => drop(self.tasks.remove(&of.name)),
                 Told::Reset(_) => self.tasks.clear(),
-                Told::Happened(_) => {}
+                Told::Happened(_) | Told::Untold(_) => {}
             }
         }
     }
@@ -184,7 +184,7 @@ impl Seen {
                 self.tasks.clear();
                 self.sync(watching).await?;
             }
-            Told::Reset(_) | Told::Synced {} | Told::Happened(_) => {}
+            Told::Reset(_) | Told::Synced {} | Told::Happened(_) | Told::Untold(_) => {}
         }
         Ok(())
     }

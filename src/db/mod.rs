@@ -136,6 +136,9 @@ pub enum Change {
 /// How many of the last bytes of a log are kept.
 pub const LOG_KEPT: usize = 64 * 1024;
 
+/// The reason of what is told in place of an event that can't be read.
+pub const UNREADABLE: &str = "Unreadable";
+
 /// Which events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventQuery {
@@ -247,7 +250,8 @@ impl Db {
     /// Events with their numbers, the oldest first.
     ///
     /// # Errors
-    /// As [`Db::write`]. An event that can't be read is left out.
+    /// As [`Db::write`]. In place of an event that can't be read stands one that says so, with the
+    /// reason [`UNREADABLE`].
     pub async fn events(&self, query: EventQuery) -> Result<Vec<(i64, Event)>, DbError> {
         self.run(move |link| link.read("read events from", |reader| read::events(reader, &query)))
             .await

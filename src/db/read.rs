@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::{EventQuery, Mark, News, Stored};
-use crate::domain::event::Event;
+use super::{EventQuery, Mark, News, Stored, UNREADABLE};
+use crate::domain::event::{Event, Severity};
 use crate::domain::fingerprint::Fingerprint;
 use crate::domain::instance::{ContainerId, Instance, InstanceId, Seat, Uid};
 use crate::domain::name::{Label, TaskName};
@@ -78,7 +78,8 @@ pub(super) fn events(
         statement.query(params![namespace, name, query.after.unwrap_or(i64::MIN), query.limit])?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        events.extend(event(row).ok());
+        let seq = row.get("seq")?;
+        events.push((seq, event(row).unwrap_or_else(|flaw| stand_in(row, seq, &flaw))));
     }
     if query.after.is_none() {
         events.reverse();
@@ -284,7 +285,7 @@ fn run(row: &Row<'_>) -> Result<(TaskName, Run), Flaw> {
     Ok((task_name(row)?, run))
 }
 
-fn event(row: &Row<'_>) -> Result<(i64, Event), Flaw> {
+fn event(row: &Row<'_>) -> Result<Event, Flaw> {
     let optional_uuid = |column: &str| -> Result<Option<Uuid>, Flaw> {
         let text: Option<String> = row.get(column)?;
         Ok(text.map(|text| Uuid::try_parse(&text)).transpose()?)
@@ -297,7 +298,7 @@ fn event(row: &Row<'_>) -> Result<(i64, Event), Flaw> {
         (Some(slot), Some(attempt)) => Some(Seat { slot, attempt }),
         _ => None,
     };
-    let event = Event {
+    Ok(Event {
         at: time(row, "at")?,
         severity: word(row.get("severity")?)?,
         task,
@@ -306,8 +307,21 @@ fn event(row: &Row<'_>) -> Result<(i64, Event), Flaw> {
         seat,
         reason: row.get("reason")?,
         message: row.get("message")?,
-    };
-    Ok((row.get("seq")?, event))
+    })
+}
+
+/// What is told in place of an event that makes no sense, so that none after it is hidden.
+fn stand_in(row: &Row<'_>, seq: i64, flaw: &Flaw) -> Event {
+    Event {
+        at: time(row, "at").unwrap_or(Timestamp::from_millis(0)),
+        severity: Severity::Warning,
+        task: task_name(row).ok(),
+        uid: None,
+        instance: None,
+        seat: None,
+        reason: UNREADABLE.to_owned(),
+        message: sentence(&format!("event {seq}"), flaw),
+    }
 }
 
 fn task_name(row: &Row<'_>) -> Result<TaskName, Flaw> {

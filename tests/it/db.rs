@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use evenkeel::db::{Change, Db, DbError, EventQuery, LOG_KEPT, Limits, Opened, Stored};
+use evenkeel::db::{
+    Change, Db, DbError, EventQuery, LOG_KEPT, Limits, Mark, News, Opened, Stored, UNREADABLE,
+};
 use evenkeel::domain::event::{Event, Severity};
 use evenkeel::domain::fingerprint::Fingerprint;
 use evenkeel::domain::instance::{ContainerId, EndReason, Instance, InstanceId, Seat, State, Uid};

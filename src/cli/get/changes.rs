@@ -36,7 +36,7 @@ pub(super) async fn watch(common: &Common, args: &Get) -> anyhow::Result<Exit> {
                 synced = false;
                 continue;
             }
-            (Told::Reset(_) | Told::Happened(_), _) => continue,
+            (Told::Reset(_) | Told::Happened(_) | Told::Untold(_), _) => continue,
             (Told::Synced {}, Some(shown)) => {
                 synced = true;
                 shown.anew(&std::mem::take(&mut gathered))?

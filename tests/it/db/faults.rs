@@ -246,6 +246,43 @@ async fn a_file_of_an_older_release_must_be_read_and_go_on() {
 }
 
 #[tokio::test]
+async fn an_event_that_cannot_be_read_must_not_hide_those_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(dir.path()).await.unwrap().db;
+    let many = (1..=10).map(|it| Change::AddEvent(event(Some("prod/web"), &it.to_string())));
+    db.write(many.collect()).await.unwrap();
+    db.close().await;
+    sql(
+        dir.path(),
+        "UPDATE event SET severity = 'Loud' WHERE seq IN (2, 3);
+         UPDATE event SET message = CAST(x'ff' AS TEXT) WHERE seq = 6;",
+    );
+    let db = Db::open(dir.path()).await.unwrap().db;
+    let (mut mark, mut told) = (Mark { seq: 0, at: None }, Vec::new());
+    for task in [None, Some(name("prod/web"))] {
+        let query = EventQuery { task: task.clone(), ..last(100) };
+        let listed = db.events(query).await.unwrap();
+        while mark.seq < 10 {
+            let News::Happened(events, after) = db.news(mark, task.clone(), 3).await.unwrap()
+            else {
+                panic!("nothing was missed after {mark:?}");
+            };
+            assert!(after.seq > mark.seq && (!events.is_empty() || after.seq == 10), "{after:?}");
+            (mark, told) = (after, [told, events].concat());
+        }
+        assert_eq!(told, listed, "{task:?}");
+        for (seq, event) in std::mem::take(&mut told) {
+            let is_flawed = [2, 3, 6].contains(&seq);
+            assert_eq!(event.reason == UNREADABLE, is_flawed, "{event:?}");
+            assert_eq!(event.task, Some(name("prod/web")));
+            let wanted = format!("the stored event {seq} can't be read");
+            assert_eq!(event.message.starts_with(&wanted), is_flawed, "{event:?}");
+        }
+        mark = Mark { seq: 0, at: None };
+    }
+}
+
+#[tokio::test]
 async fn a_row_that_cannot_be_read_must_not_take_down_the_rest() {
     let rows = [
         ("UPDATE instance SET state = 'Dancing' WHERE slot = 0", "the stored instance 0"),

@@ -1,15 +1,19 @@
 //! What those get who ask a worker through its socket, and those who listen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::PathBuf;
 
 use evenkeel::api::client::{Client, ClientError};
 use evenkeel::api::listen::Watching;
-use evenkeel::api::watching::Told;
+use evenkeel::api::server::Sources;
+use evenkeel::api::watching::{Told, Untold};
 use evenkeel::api::{Problem, openapi, socket};
-use evenkeel::db::{EventQuery, Limits};
+use evenkeel::db::{Change, Db, EventQuery, Limits};
+use evenkeel::domain::event::{Event, Severity};
 use evenkeel::domain::name::TaskName;
 use evenkeel::domain::status::{Phase, TaskStatus};
+use evenkeel::domain::time::Timestamp;
 use evenkeel::http::{Answer, over_unix};
 use evenkeel::runtime::simulated::Behaviour;
 use serde_json::{Value, json};
@@ -28,9 +32,18 @@ struct Api {
 
 impl Api {
     fn of(host: &Host) -> Self {
+        Self::from(host, host.sources())
+    }
+
+    /// One that reads from another DB than the worker writes to.
+    fn reading(host: &Host, db: Db) -> Self {
+        Self::from(host, Sources { db, ..host.sources() })
+    }
+
+    fn from(host: &Host, sources: Sources) -> Self {
         let stop = CancellationToken::new();
         let (socket, client) = (socket(host.state.path()), Client::of(host.state.path()));
-        Self { socket, client, serving: host.serve(stop.clone()), stop }
+        Self { socket, client, serving: host.serve_from(sources, stop.clone()), stop }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
@@ -279,6 +292,57 @@ async fn who_comes_back_to_another_db_must_be_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_listens_must_be_told_that_what_happened_can_not_be_read_and_hear_it_later() {
+    let mut host = Host::with(&[web()]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (state, away) = (dir.path().join("state"), dir.path().join("away"));
+    let db = Db::open(&state).await.unwrap().db;
+    let api = Api::reading(&host, db.clone());
+    let mut watching = api.client.watch(None, None).await.unwrap();
+    synced(&mut watching).await;
+    fs::rename(&state, &away).unwrap();
+    fs::write(&state, "in the way").unwrap();
+    assert!(db.write(Vec::new()).await.is_err());
+    assert!(db.rebuild(Vec::new()).await.is_err(), "it can't be read any more");
+
+    host.write("web.yaml", &task("web", "  replicas: 2\n  image: app:2"));
+    let mut told = Vec::new();
+    while !told.iter().any(|it| matches!(it, Told::Untold(_))) {
+        told.push(watching.next().await.unwrap());
+    }
+    host.write("web.yaml", &task("web", "  replicas: 3\n  image: app:2"));
+    let is_scaled = |it: &Told| matches!(it, Told::Task(task) if task.replicas == 3);
+    while !told.iter().any(is_scaled) {
+        told.push(watching.next().await.unwrap());
+    }
+    host.settle().await;
+    sleep(secs(60)).await;
+    fs::remove_file(&state).unwrap();
+    fs::rename(&away, &state).unwrap();
+    let happened = Event {
+        at: Timestamp::from_millis(1),
+        severity: Severity::Normal,
+        task: None,
+        uid: None,
+        instance: None,
+        seat: None,
+        reason: "Test".to_owned(),
+        message: "after".to_owned(),
+    };
+    db.rebuild(vec![Change::AddEvent(happened)]).await.unwrap();
+    while numbers(&told).is_empty() && !told.iter().any(is_reset) {
+        told.push(watching.next().await.unwrap());
+    }
+    let untold: Vec<&Untold> = told
+        .iter()
+        .filter_map(|it| if let Told::Untold(untold) = it { Some(untold) } else { None })
+        .collect();
+    assert_eq!(untold.len(), 1, "told once: {told:?}");
+    assert!(untold[0].message.contains("state.db"), "{untold:?}");
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_is_slow_must_hold_up_nobody_and_be_told_what_it_missed() {
     const COUNT: usize = 600;
     let mut host = Host::with(&[web()]).await;
@@ -305,7 +369,7 @@ async fn who_is_slow_must_hold_up_nobody_and_be_told_what_it_missed() {
                 seen.clear();
             }
             Told::Synced {} => last_sync = true,
-            Told::Happened(_) => {}
+            Told::Happened(_) | Told::Untold(_) => {}
         }
     }
     assert!(seen.values().all(|it| it.phase == Phase::Running));

@@ -368,8 +368,12 @@ impl Host {
 
     /// Serves the API of the worker that runs, until `stop`.
     pub fn serve(&self, stop: CancellationToken) -> JoinHandle<()> {
+        self.serve_from(self.sources(), stop)
+    }
+
+    /// As [`Host::serve`], with answers made from these.
+    pub fn serve_from(&self, sources: server::Sources, stop: CancellationToken) -> JoinHandle<()> {
         let listener = server::Bound::listen(&api::socket(self.state.path())).unwrap();
-        let sources = self.sources();
         tokio::spawn(server::serve(listener, sources, stop))
     }
 
