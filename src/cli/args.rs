@@ -14,8 +14,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 pub use ask::{
-    Approval, Approve, Completion, Describe, Explain, Get, ListFormat, Logs, Status, TextFormat,
-    Version,
+    Approval, Approve, Completion, Describe, Explain, Get, ListFormat, Logs, Man, Status,
+    TextFormat, Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
 pub use top::{SortBy, Top};
@@ -164,6 +164,8 @@ pub enum Command {
     Explain(Explain),
     /// Print what a shell loads to complete commands, options and the names of tasks
     Completion(Completion),
+    /// Write the manual: a page for each command
+    Man(Man),
     /// Print the JSON Schema of manifests, or the description of the API
     Schema(Schema),
     /// Stop and remove everything of this worker but volumes; a running daemon ends

@@ -22,6 +22,7 @@ mod get;
 mod health;
 mod log;
 mod logs;
+mod man;
 mod out;
 mod pick;
 mod plan;
@@ -110,6 +111,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Plan(plan) => Box::pin(plan::plan(&common, &plan)).await,
             Command::Validate(validate) => validate::validate(&validate),
             Command::Completion(args) => complete::completion(&args),
+            Command::Man(args) => man::man(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Schema(args) => schema::schema(&args),
             Command::Down(down) => Box::pin(down::down(&common, &down)).await,

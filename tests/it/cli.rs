@@ -102,12 +102,13 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "apply",
     "delete",
     "events",
     "completion",
     "explain",
+    "man",
     "why",
     "wait",
     "run",
@@ -185,6 +186,31 @@ fn each_shell_must_get_what_it_loads() {
     assert_eq!(Ran::of(&checked.unwrap()).exits(0).stderr, "");
     let wrong = shell.run(&["completion", "tcsh"]).exits(64);
     assert!(wrong.stderr.contains("possible values"), "{}", wrong.stderr);
+}
+
+#[test]
+fn each_command_must_have_a_page_in_the_manual() {
+    let shell = Shell::new();
+    let ran = shell.run(&["man", "made/man1"]).exits(0);
+    assert!(ran.stderr.contains("man -l made/man1/evenkeel.1"), "{}", ran.stderr);
+    let page = |name: &str| {
+        let path = shell.path().join("made/man1").join(format!("{name}.1"));
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for command in COMMANDS {
+        // Each example on a line of its own, and the page that all begins with.
+        let page = page(&format!("evenkeel-{command}"));
+        let example = format!("\nevenkeel {command}").replace('-', r"\-");
+        assert!(page.contains(&example), "{page}");
+        assert!(page.contains("\n\\fBevenkeel\\fR(1)\n"), "{page}");
+        assert!(!page.contains("Examples:"), "{page}");
+    }
+    let run = page("evenkeel-run");
+    assert!(run.contains("\\fBEVENKEEL_SOURCE\\fR environment variable"), "{run}");
+    assert!(page("evenkeel").contains("\nevenkeel\\-approve(1)\n"));
+    assert!(page("evenkeel-approve-prune").contains("volumes stay"));
+    let wrong = shell.run(&["man", "made/man1/evenkeel.1"]).exits(1);
+    assert!(wrong.stderr.contains("can't make made/man1/evenkeel.1"), "{}", wrong.stderr);
 }
 
 #[test]

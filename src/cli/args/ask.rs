@@ -1,5 +1,7 @@
 //! What the commands take that ask and answer.
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 
 use super::value::{Since, parse_namespace, parse_since};
@@ -91,6 +93,17 @@ impl Shell {
             Self::Zsh => "zsh",
         }
     }
+}
+
+/// `man`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel man /usr/local/share/man/man1     for all on this host; then: man evenkeel-run\n  \
+    evenkeel man . && man -l evenkeel-run.1")]
+pub struct Man {
+    /// Where the pages are put: evenkeel.1, and one for each command
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 /// `explain`.
