@@ -18,6 +18,7 @@ use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::command::Overview;
 use crate::worker::planned::LastPlan;
+use crate::worker::pulls::Pulling;
 use crate::worker::receive::Receipt;
 
 /// How long an answer may take.
@@ -94,6 +95,14 @@ impl Client {
     /// If there is no answer.
     pub async fn tasks(&self) -> Result<Vec<TaskStatus>, ClientError> {
         self.get(super::TASKS).await
+    }
+
+    /// Which images are being pulled.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn pulls(&self) -> Result<Vec<Pulling>, ClientError> {
+        self.get(super::PULLS).await
     }
 
     /// What the instances that run use.

@@ -58,6 +58,8 @@ pub const APPROVE_SOURCE: &str = "/v1/approve/source";
 pub const APPROVE_ENGINE: &str = "/v1/approve/engine";
 /// To remove everything but volumes, and end.
 pub const DOWN: &str = "/v1/down";
+/// Which images are being pulled.
+pub const PULLS: &str = "/v1/pulls";
 /// What instances use.
 pub const USAGE: &str = "/v1/usage";
 /// The metrics.

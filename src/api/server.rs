@@ -34,6 +34,7 @@ use crate::manifest::nearest;
 use crate::watch::WatchHealth;
 use crate::worker::command::{Command, Overview};
 use crate::worker::planned::{LastPlan, TaskView};
+use crate::worker::pulls::Pulling;
 
 /// How many events are answered where nobody says how many.
 const EVENTS: u32 = 100;
@@ -185,6 +186,7 @@ pub(super) fn routes() -> Vec<Route> {
             work::delete,
         ),
         Route::post(super::DOWN, ("down", "Remove everything but volumes, and end"), down),
+        Route::get(super::PULLS, ("pulls", "Which images are being pulled, and how far"), pulls),
         Route::get(super::USAGE, ("usage", "What the instances that run use"), measure::usage),
         Route::get(super::METRICS, ("metrics", "All metrics, for Prometheus"), measure::metrics),
         Route::get(super::HEALTHZ, ("healthz", "Whether the daemon lives"), health::healthz),
@@ -215,6 +217,10 @@ async fn worker(sources: Sources, (): ()) -> Result<Json<Overview>, Refused> {
 
 async fn tasks(sources: Sources, (): ()) -> Result<Json<Vec<TaskStatus>>, Refused> {
     sources.ask(Command::Tasks).await.map(Json)
+}
+
+async fn pulls(sources: Sources, (): ()) -> Result<Json<Vec<Pulling>>, Refused> {
+    sources.ask(Command::Pulls).await.map(Json)
 }
 
 async fn records(sources: Sources, (): ()) -> Result<Json<Vec<RecordBody>>, Refused> {

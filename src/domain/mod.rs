@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+pub mod pull;
 pub mod ready;
 pub mod record;
 pub mod repair;

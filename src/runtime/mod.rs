@@ -14,11 +14,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use tokio::sync::watch;
 
 use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
+use crate::domain::pull::PullProgress;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
 use crate::domain::time::Timestamp;
@@ -116,11 +118,13 @@ pub trait Runtime: Send + Sync + 'static {
     /// after every gap; reconnects by itself and never ends.
     fn events(&self, worker: &WorkerName) -> BoxStream<'static, EngineEvent>;
 
-    /// Has the image of that name there, as the policy says, and tells its id (`sha256:…`).
+    /// Has the image of that name there, as the policy says, and tells its id (`sha256:…`);
+    /// meanwhile `progress` says how far it has come.
     fn pull(
         &self,
         image: &ImageRef,
         policy: PullPolicy,
+        progress: &watch::Sender<PullProgress>,
     ) -> impl Future<Output = Outcome<String>> + Send;
 
     /// Has a bridge network of that name there, with these labels, on a free /22 of `pool`. One of

@@ -27,7 +27,7 @@ impl<R: Runtime> Worker<R> {
     pub(super) fn want_pull(&mut self, name: &TaskName, pull: Option<&Pull>) {
         let (runtime, places, metrics) = (&self.runtime, &self.pull_places, &self.metrics);
         let jobs = &mut self.jobs;
-        self.pulls.want(name, pull, |pull| {
+        self.pulls.want(name, pull, |pull, progress| {
             let (runtime, places) = (Arc::clone(runtime), Arc::clone(places));
             let (image, policy) = (pull.image.clone(), pull.policy);
             let metrics = Arc::clone(metrics);
@@ -35,14 +35,14 @@ impl<R: Runtime> Worker<R> {
                 // What is there needs no place among those that fetch.
                 if policy != PullPolicy::Always {
                     let may_fetch = policy == PullPolicy::IfNotPresent;
-                    match runtime.pull(&image, PullPolicy::Never).await {
+                    match runtime.pull(&image, PullPolicy::Never, &progress).await {
                         Outcome::Rejected(it) if may_fetch && it.cause == Cause::ImageMissing => {}
                         found => return Finished::Pulled(image, policy, found),
                     }
                 }
                 let _place = places.acquire().await;
                 let began = Instant::now();
-                let outcome = runtime.pull(&image, policy).await;
+                let outcome = runtime.pull(&image, policy, &progress).await;
                 metrics.work.stepped(("pull", "ImageWanted"), outcome.word(), began.elapsed());
                 Finished::Pulled(image, policy, outcome)
             })

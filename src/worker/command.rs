@@ -9,6 +9,7 @@ use tracing::{info, warn};
 
 use super::news::Listening;
 use super::planned::TaskView;
+use super::pulls::Pulling;
 use super::pulse::Pulse;
 use super::receive::{Reply, Request};
 use super::{Goal, Worker};
@@ -36,6 +37,8 @@ pub enum Command {
     Task(TaskName, oneshot::Sender<Option<Box<TaskView>>>),
     /// How its tasks are, and what becomes of them from then on.
     Listen(oneshot::Sender<Listening>),
+    /// Which images are being pulled.
+    Pulls(oneshot::Sender<Vec<Pulling>>),
     /// What is written down of its tasks.
     Records(oneshot::Sender<Vec<Record>>),
     /// Let exactly these tasks go, which are held.
@@ -141,6 +144,7 @@ impl<R: Runtime> Worker<R> {
             }
             Command::Task(name, reply) => drop(reply.send(self.task_view(&name).map(Box::new))),
             Command::Listen(reply) => drop(reply.send(self.listen())),
+            Command::Pulls(reply) => drop(reply.send(self.pulls.under_way().collect())),
             Command::Records(reply) => drop(reply.send(self.records.values().cloned().collect())),
             Command::ApprovePrune(tasks, reply) => {
                 drop(reply.send(self.approve_prune(&tasks).await));

@@ -310,7 +310,7 @@ impl<R: Runtime> Worker<R> {
         self.plans.remove(name);
         self.statuses.remove(name);
         self.news.gone(name);
-        self.pulls.want(name, None, |_| unreachable!("no pull is wanted"));
+        self.pulls.want(name, None, |_, _| unreachable!("no pull is wanted"));
         self.desired.forget(name);
         if !is_let_go || self.goal == Goal::Down {
             self.remove_network(&name.namespace);

@@ -36,7 +36,7 @@ pub mod planned;
 mod ports;
 pub mod preview;
 mod probing;
-mod pulls;
+pub mod pulls;
 pub mod pulse;
 pub mod receive;
 mod remains;

@@ -1,12 +1,28 @@
 //! Pulls under way: one for each image, however many want it; one nobody wants any more is dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::domain::name::TaskName;
 use crate::domain::plan::Pull;
+use crate::domain::pull::PullProgress;
 use crate::domain::template::{ImageRef, PullPolicy};
+
+/// An image that is being pulled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pulling {
+    /// Its name, as written.
+    pub image: String,
+    /// The tasks that want it.
+    pub tasks: BTreeSet<TaskName>,
+    /// How far it has come.
+    pub progress: PullProgress,
+}
 
 /// Pulls under way.
 #[derive(Debug, Default)]
@@ -24,31 +40,42 @@ struct Job {
     /// The tasks, and the revision of each.
     wanted_by: BTreeMap<TaskName, u32>,
     abort: AbortHandle,
+    progress: watch::Receiver<PullProgress>,
 }
 
 impl Pulls {
+    /// Those under way, by image.
+    pub fn under_way(&self) -> impl Iterator<Item = Pulling> {
+        self.jobs.iter().map(|((image, _), job)| Pulling {
+            image: image.to_string(),
+            tasks: job.wanted_by.keys().cloned().collect(),
+            progress: *job.progress.borrow(),
+        })
+    }
+
     /// Whether a pull that `task` wants is under way.
     #[must_use]
     pub fn wanted_by(&self, task: &TaskName) -> bool {
         self.wants.contains_key(task)
     }
 
-    /// `task` wants `pull` and no other. If it is not under way, `begin` begins it.
+    /// `task` wants `pull` and no other. If it is not under way, `begin` begins it, and has told
+    /// how far it has come.
     pub fn want(
         &mut self,
         task: &TaskName,
         pull: Option<&Pull>,
-        begin: impl FnOnce(&Pull) -> AbortHandle,
+        begin: impl FnOnce(&Pull, watch::Sender<PullProgress>) -> AbortHandle,
     ) {
         let key = pull.map(|pull| (pull.image.clone(), pull.policy));
         if self.wants.get(task) != key.as_ref() {
             self.give_up(task);
         }
         if let (Some(key), Some(pull)) = (key, pull) {
-            let job = self
-                .jobs
-                .entry(key.clone())
-                .or_insert_with(|| Job { wanted_by: BTreeMap::new(), abort: begin(pull) });
+            let job = self.jobs.entry(key.clone()).or_insert_with(|| {
+                let (told, progress) = watch::channel(PullProgress::default());
+                Job { wanted_by: BTreeMap::new(), abort: begin(pull, told), progress }
+            });
             job.wanted_by.insert(task.clone(), pull.revision);
             self.wants.insert(task.clone(), key);
         }

@@ -23,6 +23,7 @@ use evenkeel::domain::template::{
 };
 use evenkeel::runtime::{EngineEvent, LogQuery, Runtime};
 use futures_util::StreamExt;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// What a container's program shall do.
@@ -40,6 +41,11 @@ pub enum Program {
     WritesAndRuns,
     /// Not be there.
     Missing,
+}
+
+/// Has an image there, and does not ask how far it has come.
+pub async fn pull(engine: &impl Runtime, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
+    engine.pull(image, policy, &watch::Sender::default()).await
 }
 
 /// An engine with what a story needs.
@@ -145,7 +151,7 @@ pub async fn spec(bench: &impl Bench, program: Program, instance: u128) -> Conta
     ContainerSpec {
         name: identity.derived_name(),
         labels: identity.to_labels(),
-        image_id: done(bench.engine().pull(&bench.image(), PullPolicy::Never).await),
+        image_id: done(pull(bench.engine(), &bench.image(), PullPolicy::Never).await),
         template: Template {
             image: bench.image(),
             image_pull_policy: PullPolicy::Never,
@@ -467,15 +473,15 @@ pub async fn an_image_that_is_not_there_is_missing(bench: &impl Bench) {
     spec.image_id = format!("sha256:{}", "0".repeat(64));
     assert_eq!(refused(engine.create(&spec).await), (Cause::ImageMissing, Retry::Later));
     let image = ImageRef::checked("evenkeel/no-such-image:1");
-    let outcome = engine.pull(&image, PullPolicy::Never).await;
+    let outcome = pull(engine, &image, PullPolicy::Never).await;
     assert_eq!(refused(outcome), (Cause::ImageMissing, Retry::Later));
 }
 
 pub async fn an_image_that_is_there_is_not_pulled(bench: &impl Bench) {
     let engine = bench.engine();
-    let id = done(engine.pull(&bench.image(), PullPolicy::Never).await);
+    let id = done(pull(engine, &bench.image(), PullPolicy::Never).await);
     assert_eq!(id.strip_prefix("sha256:").unwrap().len(), 64);
-    assert_eq!(done(engine.pull(&bench.image(), PullPolicy::IfNotPresent).await), id);
+    assert_eq!(done(pull(engine, &bench.image(), PullPolicy::IfNotPresent).await), id);
 }
 
 pub async fn a_path_that_is_not_there_is_missing_and_not_made(bench: &impl Bench) {

@@ -1,22 +1,26 @@
 //! Pulling from a registry that wants a login: a real one (Debian's docker-registry), on loopback.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use evenkeel::domain::outcome::{Cause, Outcome};
+use evenkeel::domain::pull::{PullProgress, PullStage};
 use evenkeel::domain::template::{ImageRef, PullPolicy};
 use evenkeel::runtime::Runtime;
 use evenkeel::runtime::docker::{ConnectOptions, Docker};
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use crate::bench::{DockerBench, IMAGE, docker, skip};
-use crate::contract::Bench;
+use crate::contract::{Bench, pull};
 
 /// Gives both `+` and `/` in base64, wherever in a text it begins.
 const PASSWORD: &str = "s>>>>>?????~";
+/// The bytes of a large layer.
+const SIZE: u64 = 24 << 20;
 /// The password, for htpasswd.
 const HTPASSWD: &str = "user:$2b$05$abcdefghijklmnopqrstuuke39dOnMv1JTmAt6pluovKHc3g78jr2\n";
 
@@ -130,17 +134,17 @@ async fn a_registry_that_wants_a_login_gets_it_whatever_the_password() {
 
     let reference = ImageRef::checked(&image);
     let stranger = Docker::connect(ConnectOptions::default()).unwrap();
-    let outcome = stranger.pull(&reference, PullPolicy::IfNotPresent).await;
+    let outcome = pull(&stranger, &reference, PullPolicy::IfNotPresent).await;
     assert_eq!(cause(outcome), Cause::PullFailed);
 
     let options = ConnectOptions { docker_config: Some(registry.login()), ..Default::default() };
     let engine = Docker::connect(options).unwrap();
-    let missing = engine.pull(&reference, PullPolicy::Never).await;
+    let missing = pull(&engine, &reference, PullPolicy::Never).await;
     assert_eq!(cause(missing), Cause::ImageMissing);
-    let pulled = engine.pull(&reference, PullPolicy::IfNotPresent).await;
+    let pulled = pull(&engine, &reference, PullPolicy::IfNotPresent).await;
     assert_eq!(pulled, Outcome::Done(first.clone()));
     let no_such_tag = ImageRef::checked(format!("{}/web:2", registry.address));
-    let missing = engine.pull(&no_such_tag, PullPolicy::Always).await;
+    let missing = pull(&engine, &no_such_tag, PullPolicy::Always).await;
     assert_eq!(cause(missing), Cause::ImageMissing);
 
     // The tag moves: who has it keeps it, and only `Always` looks again.
@@ -148,8 +152,49 @@ async fn a_registry_that_wants_a_login_gets_it_whatever_the_password() {
     let second = docker(["commit", "--change", "LABEL moved=true", &made]);
     registry.publish(&second, &image);
     docker(["tag", &first, &image]);
-    let kept = engine.pull(&reference, PullPolicy::IfNotPresent).await;
+    let kept = pull(&engine, &reference, PullPolicy::IfNotPresent).await;
     assert_eq!(kept, Outcome::Done(first));
-    let moved = engine.pull(&reference, PullPolicy::Always).await;
+    let moved = pull(&engine, &reference, PullPolicy::Always).await;
     assert_eq!(moved, Outcome::Done(second));
+}
+
+#[tokio::test]
+async fn a_pull_tells_how_far_it_has_come_until_all_of_it_is_there() {
+    let Some(bench) = DockerBench::new() else { return };
+    let Some(registry) = Registry::start(bench.free_port()).await else { return };
+    let image = format!("{}/large:1", registry.address);
+    let made = docker(["create", "--label", &bench.stranger_label(), IMAGE]);
+    // What is random stays as large as it is.
+    let mut bytes = Vec::new();
+    fs::File::open("/dev/urandom").unwrap().take(SIZE).read_to_end(&mut bytes).unwrap();
+    let large = registry.directory.path().join("large");
+    fs::write(&large, bytes).unwrap();
+    docker(["cp", large.to_str().unwrap(), &format!("{made}:/large")]);
+    let committed = docker(["commit", &made]);
+    registry.publish(&committed, &image);
+
+    let options = ConnectOptions { docker_config: Some(registry.login()), ..Default::default() };
+    let engine = Docker::connect(options).unwrap();
+    let (told, mut progress) = watch::channel(PullProgress::default());
+    let mut seen = vec![*progress.borrow()];
+    let reference = ImageRef::checked(&image);
+    let pulled = async {
+        let outcome = engine.pull(&reference, PullPolicy::IfNotPresent, &told).await;
+        drop(told);
+        outcome
+    };
+    let watched = async {
+        while progress.changed().await.is_ok() {
+            seen.push(*progress.borrow_and_update());
+        }
+    };
+    let (outcome, ()) = tokio::join!(pulled, watched);
+    assert_eq!(outcome, Outcome::Done(committed));
+    let stages: Vec<PullStage> = seen.iter().map(|it| it.stage).collect();
+    assert!(stages.is_sorted() && stages[0] == PullStage::Queued, "{seen:#?}");
+    let last = seen.last().unwrap();
+    assert_eq!((last.stage, last.layers, last.layers_done), (PullStage::Unpacking, 1, 1));
+    let all = last.total_bytes.unwrap();
+    assert_eq!((last.fetched_bytes, last.unpacked_bytes), (all, all));
+    assert!((SIZE..SIZE + (1 << 20)).contains(&all), "{all}");
 }

@@ -13,7 +13,7 @@ use evenkeel::runtime::simulated::{Behaviour, Fault, Operation, Simulated};
 use evenkeel::runtime::{EngineEvent, Runtime};
 use futures_util::StreamExt;
 
-use crate::contract::{self, Bench, Program};
+use crate::contract::{self, Bench, Program, pull};
 
 const IMAGE: &str = "evenkeel/busybox:1";
 
@@ -282,16 +282,16 @@ async fn a_list_can_be_stale_or_empty_and_events_can_be_lost() {
 async fn an_image_comes_from_the_registry_and_its_tag_may_move() {
     let engine = Simulated::new();
     let image = ImageRef::checked("web:1");
-    let missing = engine.pull(&image, PullPolicy::IfNotPresent).await;
+    let missing = pull(&engine, &image, PullPolicy::IfNotPresent).await;
     assert!(matches!(missing, Outcome::Rejected(r) if r.cause == Cause::ImageMissing));
     let first = engine.publish_image("web:1");
     engine.fail_pulls("web:1", [refusal()]);
     engine.set_latency(Operation::Pull, Duration::from_secs(30));
     let begun = tokio::time::Instant::now();
-    assert_eq!(engine.pull(&image, PullPolicy::Always).await, Outcome::Rejected(refusal()));
-    assert_eq!(engine.pull(&image, PullPolicy::Always).await, Outcome::Done(first.clone()));
+    assert_eq!(pull(&engine, &image, PullPolicy::Always).await, Outcome::Rejected(refusal()));
+    assert_eq!(pull(&engine, &image, PullPolicy::Always).await, Outcome::Done(first.clone()));
     assert_eq!(begun.elapsed(), Duration::from_secs(60));
     let second = engine.publish_image("web:1");
-    assert_eq!(engine.pull(&image, PullPolicy::IfNotPresent).await, Outcome::Done(first));
-    assert_eq!(engine.pull(&image, PullPolicy::Always).await, Outcome::Done(second));
+    assert_eq!(pull(&engine, &image, PullPolicy::IfNotPresent).await, Outcome::Done(first));
+    assert_eq!(pull(&engine, &image, PullPolicy::Always).await, Outcome::Done(second));
 }

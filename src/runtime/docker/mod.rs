@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use bollard::API_DEFAULT_VERSION;
 use futures_util::stream::BoxStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 pub use connect::{ConnectError, ConnectOptions};
 
@@ -38,6 +38,7 @@ use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
+use crate::domain::pull::PullProgress;
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
 use crate::domain::time::Timestamp;
@@ -133,8 +134,14 @@ impl Runtime for Docker {
         events::events(self.address.clone(), worker)
     }
 
-    async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
-        pull::pull(&self.address, &self.engine, &self.logins, image, policy).await
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        policy: PullPolicy,
+        progress: &watch::Sender<PullProgress>,
+    ) -> Outcome<String> {
+        let from = (&self.engine, &self.logins);
+        pull::pull(&self.address, from, (image, policy), progress).await
     }
 
     async fn make_network(

@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use bollard::Docker as Engine;
+use bollard::models::CreateImageInfo;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::StreamExt;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::ask::get;
@@ -16,6 +18,7 @@ use super::connect::Address;
 use super::login::Logins;
 use super::observe::text;
 use crate::domain::outcome::{Cause, Outcome, Rejection, Retry};
+use crate::domain::pull::{LayerNews, Layers, PullProgress};
 use crate::domain::template::{ImageRef, PullPolicy};
 
 /// How long a pull may say nothing: the engine tries a layer again for more than a minute.
@@ -26,10 +29,9 @@ const PULL_DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// Has the image there and tells its id.
 pub(super) async fn pull(
     address: &Address,
-    engine: &Engine,
-    logins: &Logins,
-    image: &ImageRef,
-    policy: PullPolicy,
+    from: (&Engine, &Logins),
+    (image, policy): (&ImageRef, PullPolicy),
+    progress: &watch::Sender<PullProgress>,
 ) -> Outcome<String> {
     if policy != PullPolicy::Always {
         match find(address, image).await {
@@ -38,7 +40,7 @@ pub(super) async fn pull(
             found => return found,
         }
     }
-    match fetch(engine, logins, image).await {
+    match fetch(from, image, progress).await {
         Outcome::Done(()) => find(address, image).await,
         Outcome::Rejected(rejection) => Outcome::Rejected(rejection),
         Outcome::Unknown(message) => Outcome::Unknown(message),
@@ -58,18 +60,24 @@ async fn find(address: &Address, image: &ImageRef) -> Outcome<String> {
     }
 }
 
-async fn fetch(engine: &Engine, logins: &Logins, image: &ImageRef) -> Outcome {
+async fn fetch(
+    (engine, logins): (&Engine, &Logins),
+    image: &ImageRef,
+    progress: &watch::Sender<PullProgress>,
+) -> Outcome {
+    let mut layers = Layers::default();
+    progress.send_replace(layers.progress());
     let login = match logins.of(image).await {
         Ok(login) => login,
         Err(message) => return rejected(Cause::PullFailed, message),
     };
     let options = CreateImageOptionsBuilder::new().from_image(&with_tag(image.as_str())).build();
-    let mut progress = Box::pin(engine.create_image(Some(options), None, login));
+    let mut steps = Box::pin(engine.create_image(Some(options), None, login));
     let deadline = Instant::now() + PULL_DEADLINE;
     let mut complete = false;
     loop {
         let idle = IDLE_DEADLINE.min(deadline.saturating_duration_since(Instant::now()));
-        match timeout(idle, progress.next()).await {
+        match timeout(idle, steps.next()).await {
             Err(_) => return Outcome::Unknown(format!("the pull of {image} came to a standstill")),
             Ok(None) if complete => return Outcome::Done(()),
             Ok(None) => {
@@ -77,6 +85,10 @@ async fn fetch(engine: &Engine, logins: &Logins, image: &ImageRef) -> Outcome {
                 return rejected(Cause::PullFailed, message);
             }
             Ok(Some(Ok(step))) => {
+                if let Some((id, news)) = layer_news(&step) {
+                    layers.take(id, news);
+                    progress.send_replace(layers.progress());
+                }
                 let status = step.status.unwrap_or_default();
                 // An error that has only its older form comes as a line that says nothing.
                 complete = status.starts_with("Status: ");
@@ -85,6 +97,24 @@ async fn fetch(engine: &Engine, logins: &Logins, image: &ImageRef) -> Outcome {
             Ok(Some(Err(error))) => return refusal(image, &Failure::from(error)),
         }
     }
+}
+
+/// What a step of a pull says of a layer; `None`: nothing, or of one that was there before.
+fn layer_news(step: &CreateImageInfo) -> Option<(&str, LayerNews)> {
+    let known = step.progress_detail.as_ref();
+    let bytes = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+    let current = bytes(known.and_then(|it| it.current));
+    let total = bytes(known.and_then(|it| it.total)).filter(|total| *total > 0);
+    let news = match step.status.as_deref()? {
+        "Pulling fs layer" | "Waiting" => LayerNews::Wanted,
+        "Downloading" => LayerNews::Fetching(current?, total),
+        "Verifying Checksum" | "Download complete" => LayerNews::Fetched,
+        // Some engines count seconds here, and tell no total.
+        "Extracting" => LayerNews::Unpacking(current?, total?),
+        "Pull complete" => LayerNews::Done,
+        _ => return None,
+    };
+    Some((step.id.as_deref()?, news))
 }
 
 /// What a pull that failed means. Whatever the engine says of it, the registry is behind it, and
@@ -133,6 +163,48 @@ mod tests {
         ] {
             assert_eq!(with_tag(image), pulled);
         }
+    }
+
+    #[test]
+    fn what_the_engine_tells_of_layers_is_how_far_a_pull_has_come() {
+        let mut layers = Layers::default();
+        let mut after = |told: &[&str]| {
+            for line in told {
+                let step: CreateImageInfo = serde_json::from_str(line).unwrap();
+                if let Some((id, news)) = layer_news(&step) {
+                    layers.take(id, news);
+                }
+            }
+            let it = layers.progress();
+            (it.layers, it.layers_done, it.fetched_bytes, it.total_bytes, it.unpacked_bytes)
+        };
+        // As Docker 20.10 tells it; of what is there already nothing has to come.
+        let begun = after(&[
+            r#"{"status":"Pulling from big","id":"1"}"#,
+            r#"{"status":"Already exists","progressDetail":{},"id":"14fc89eeab84"}"#,
+            r#"{"status":"Pulling fs layer","progressDetail":{},"id":"9315303e4415"}"#,
+            r#"{"status":"Pulling fs layer","progressDetail":{},"id":"beef104e2949"}"#,
+            r#"{"status":"Waiting","progressDetail":{},"id":"beef104e2949"}"#,
+            r#"{"status":"Downloading","progressDetail":{"current":167516,"total":15004769},"id":"9315303e4415"}"#,
+        ]);
+        assert_eq!(begun, (2, 0, 167_516, None, 0));
+        let come = after(&[
+            r#"{"status":"Verifying Checksum","progressDetail":{},"id":"9315303e4415"}"#,
+            r#"{"status":"Download complete","progressDetail":{},"id":"9315303e4415"}"#,
+            r#"{"status":"Downloading","progressDetail":{"current":40,"total":60},"id":"beef104e2949"}"#,
+            r#"{"status":"Retrying in 5 seconds","progressDetail":{},"id":"beef104e2949"}"#,
+            r#"{"status":"Extracting","progressDetail":{"current":163840,"total":15004769},"id":"9315303e4415"}"#,
+        ]);
+        assert_eq!(come, (2, 0, 15_004_809, Some(15_004_829), 163_840));
+        let done = after(&[
+            // As Docker 29 tells it, whose images are containerd's.
+            r#"{"status":"Extracting","progressDetail":{"current":1,"units":"s"},"id":"beef104e2949"}"#,
+            r#"{"status":"Pull complete","progressDetail":{},"id":"9315303e4415"}"#,
+            r#"{"status":"Pull complete","progressDetail":{},"id":"beef104e2949"}"#,
+            r#"{"status":"Digest: sha256:3f448cc6e0bdb11d7ab67c24dfc1212292d52ac0d65bca95c900f8a195b8443d"}"#,
+            r#"{"status":"Status: Downloaded newer image for 127.0.0.1:5599/big:1"}"#,
+        ]);
+        assert_eq!(done, (2, 2, 15_004_829, Some(15_004_829), 15_004_829));
     }
 
     #[test]

@@ -34,6 +34,7 @@ use crate::domain::container::{Container, ContainerSpec, NetworkAttachment};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::WorkerName;
 use crate::domain::outcome::Outcome;
+use crate::domain::pull::{LayerNews, Layers, PullProgress};
 use crate::domain::subnet::Subnet;
 use crate::domain::template::{ImageRef, PullPolicy, Resources};
 use crate::domain::time::Timestamp;
@@ -260,7 +261,12 @@ impl Runtime for Simulated {
         watch::events(self.clone(), worker)
     }
 
-    async fn pull(&self, image: &ImageRef, policy: PullPolicy) -> Outcome<String> {
+    async fn pull(
+        &self,
+        image: &ImageRef,
+        policy: PullPolicy,
+        progress: &channel::Sender<PullProgress>,
+    ) -> Outcome<String> {
         let image = image.clone();
         if policy == PullPolicy::Never {
             return match self.admit(Operation::LookForImage).await {
@@ -268,6 +274,9 @@ impl Runtime for Simulated {
                 Err(unreachable) => Outcome::Unknown(unreachable.0),
             };
         }
+        let mut layers = Layers::default();
+        layers.take("layer", LayerNews::Fetching(1 << 20, Some(4 << 20)));
+        progress.send_replace(layers.progress());
         self.step(Operation::Pull, move |world, _| world.pull(&image, policy)).await
     }
 

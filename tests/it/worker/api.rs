@@ -12,10 +12,11 @@ use evenkeel::api::{Problem, openapi, socket};
 use evenkeel::db::{Change, Db, EventQuery, Limits};
 use evenkeel::domain::event::{Event, Severity};
 use evenkeel::domain::name::TaskName;
+use evenkeel::domain::pull::{PullProgress, PullStage};
 use evenkeel::domain::status::{Phase, TaskStatus};
 use evenkeel::domain::time::Timestamp;
 use evenkeel::http::{Answer, over_unix};
-use evenkeel::runtime::simulated::Behaviour;
+use evenkeel::runtime::simulated::{Behaviour, Operation};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -392,5 +393,35 @@ async fn so_many_may_listen_and_no_more_and_a_place_is_free_again() {
     host.until("a place is free", secs(60), async |_| api.client.watch(None, None).await.is_ok())
         .await;
     assert_eq!(host.stop().await, End::Ended(evenkeel::worker::Ended::Stopped));
+    api.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_far_pulls_have_come_must_be_told_while_they_go_on() {
+    let mut host = Host::new();
+    host.engine.set_latency(Operation::Pull, secs(900));
+    for number in 0..6 {
+        host.engine.publish_image(&format!("far:{number}"));
+        let manifest = task(&format!("far{number}"), &format!("  image: far:{number}"));
+        host.write(&format!("far{number}.yaml"), &manifest);
+    }
+    host.write("also.yaml", &task("also", "  image: far:0"));
+    host.start().await;
+    sleep(secs(10)).await;
+    let api = Api::of(&host);
+    let pulls = api.client.pulls().await.unwrap();
+    let images: Vec<&str> = pulls.iter().map(|it| &*it.image).collect();
+    assert_eq!(images, ["far:0", "far:1", "far:2", "far:3", "far:4", "far:5"]);
+    let tasks: Vec<String> = pulls[0].tasks.iter().map(ToString::to_string).collect();
+    assert_eq!(tasks, ["default/also", "default/far0"]);
+    let (going, queued): (Vec<_>, Vec<_>) =
+        pulls.iter().map(|it| it.progress).partition(|it| it.stage == PullStage::Fetching);
+    assert_eq!(
+        (going.len(), going[0].fetched_bytes, going[0].total_bytes),
+        (4, 1 << 20, Some(4 << 20))
+    );
+    assert_eq!(queued, [PullProgress::default(); 2]);
+    host.until("all run", secs(2000), async |host| host.live().len() == 7).await;
+    assert_eq!(api.client.pulls().await.unwrap(), []);
     api.end().await;
 }
