@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::by_command::Asker;
 use super::listen::Watching;
 use super::measure::InstanceUsage;
 use super::work::Apply;
@@ -17,6 +18,7 @@ use crate::domain::record::{Record, Revision};
 use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::command::Overview;
+use crate::worker::command::task::Suspension;
 use crate::worker::planned::LastPlan;
 use crate::worker::pulls::Pulling;
 use crate::worker::receive::Receipt;
@@ -167,6 +169,34 @@ impl Client {
     /// If it is another one, or known.
     pub async fn approve_engine(&self, wanted: &ApproveEngine) -> Result<(), ClientError> {
         self.post(super::APPROVE_ENGINE, wanted).await
+    }
+
+    /// Suspends a task, whatever its manifest says.
+    ///
+    /// # Errors
+    /// If there is no such task, or it is being removed.
+    pub async fn suspend(&self, task: &TaskName, asker: &Asker) -> Result<Suspension, ClientError> {
+        self.ask_of(task, "suspend", asker).await
+    }
+
+    /// Takes back that a task was suspended by command.
+    ///
+    /// # Errors
+    /// If there is no such task, or it is being removed.
+    pub async fn resume(&self, task: &TaskName, asker: &Asker) -> Result<Suspension, ClientError> {
+        self.ask_of(task, "resume", asker).await
+    }
+
+    async fn ask_of<T: DeserializeOwned>(
+        &self,
+        task: &TaskName,
+        what: &str,
+        asker: &Asker,
+    ) -> Result<T, ClientError> {
+        let path = format!("{}/{}/{}/{what}", super::TASKS, task.namespace, task.name);
+        let asker = serde_json::to_vec(asker).map_err(ClientError::Unreadable)?;
+        let body = self.exchange("POST", &path, Some(asker)).await?;
+        serde_json::from_slice(&body).map_err(ClientError::Unreadable)
     }
 
     /// Has everything but volumes removed, and the daemon end.

@@ -4,6 +4,7 @@
 //! takes becomes files of the source.
 
 mod bound;
+pub mod by_command;
 pub mod client;
 pub mod health;
 pub mod listen;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::event::Event;
 use crate::domain::instance::Instance;
-use crate::domain::name::{DEFAULT_NAMESPACE, TaskName};
+use crate::domain::name::{TaskName, typed};
 use crate::domain::once::Run;
 use crate::domain::record::{Head, Record, Revision};
 use crate::domain::time::Mono;
@@ -201,16 +202,6 @@ pub fn alike<'a>(
         .copied()
         .or_else(|| near(&typed(name), known.iter().map(|other| typed(other)).collect()))
         .or_else(|| near(name.name.as_str(), known.iter().map(|it| it.name.to_string()).collect()))
-}
-
-/// A name as people type it: without the namespace that is meant where none is named.
-#[must_use]
-pub fn typed(name: &TaskName) -> String {
-    if name.namespace.as_str() == DEFAULT_NAMESPACE {
-        name.name.to_string()
-    } else {
-        name.to_string()
-    }
 }
 
 #[cfg(test)]

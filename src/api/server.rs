@@ -15,7 +15,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use super::bound::Bound;
-use super::health;
 use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
 use super::watching::{self, Places};
@@ -24,6 +23,7 @@ use super::{
     ApproveEngine, ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody,
     alike,
 };
+use super::{by_command, health};
 use crate::db::{Db, DbError, EventQuery};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
@@ -113,14 +113,14 @@ pub(super) fn internal(error: &DbError) -> Refused {
     Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
-fn conflict(message: String) -> Refused {
+pub(super) fn conflict(message: String) -> Refused {
     Refused(StatusCode::CONFLICT, message)
 }
 
 /// All that can be asked.
 pub(super) fn routes() -> Vec<Route> {
     const TASK: &str = "/v1/tasks/{namespace}/{name}";
-    vec![
+    let mut routes = vec![
         Route::get(super::WORKER, ("worker", "How the worker itself is"), worker),
         Route::get(super::TASKS, ("tasks", "How its tasks are, by name"), tasks),
         Route::get(TASK, ("task", "How a task is"), task),
@@ -192,7 +192,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(super::HEALTHZ, ("healthz", "Whether the daemon lives"), health::healthz),
         Route::get(super::READYZ, ("readyz", "Whether it can do its work"), health::readyz),
         Route::get(super::OPENAPI, ("openapi", "The description of all this"), description),
-    ]
+    ];
+    routes.extend(by_command::routes());
+    routes
 }
 
 fn no_such_path(uri: &Uri, known: &[&str], help: &str) -> Refused {
@@ -234,10 +236,15 @@ async fn of(sources: &Sources, name: TaskName) -> Result<TaskView, Refused> {
     if let Some(view) = sources.ask(|reply| Command::Task(asked, reply)).await? {
         return Ok(*view);
     }
+    Err(not_found(sources, &name).await?)
+}
+
+/// That there is no such task, and which may be meant.
+pub(super) async fn not_found(sources: &Sources, name: &TaskName) -> Result<Refused, Refused> {
     let tasks = sources.ask(Command::Tasks).await?;
-    let near = alike(&name, tasks.iter().map(|task| &task.name));
+    let near = alike(name, tasks.iter().map(|task| &task.name));
     let help = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
-    Err(Refused(StatusCode::NOT_FOUND, format!("there is no task {name}{help}")))
+    Ok(Refused(StatusCode::NOT_FOUND, format!("there is no task {name}{help}")))
 }
 
 async fn task(sources: Sources, name: TaskName) -> Result<Json<TaskStatus>, Refused> {

@@ -2,6 +2,7 @@
 
 mod ask;
 mod news;
+mod steer;
 mod top;
 mod value;
 mod work;
@@ -18,6 +19,7 @@ pub use ask::{
     TextFormat, Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
+pub use steer::{Resume, Suspend};
 pub use top::{SortBy, Top};
 use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 pub use work::{Apply, Delete};
@@ -152,6 +154,10 @@ pub enum Command {
     Apply(Apply),
     /// Remove tasks: their manifests, and what runs
     Delete(Delete),
+    /// Stop tasks, whatever their manifests say, until they are resumed
+    Suspend(Suspend),
+    /// Have suspended tasks be as their manifests say again
+    Resume(Resume),
     /// Wait until tasks are ready, completed or deleted
     Wait(Wait),
     /// Print what the containers of a task wrote

@@ -244,6 +244,7 @@ mod tests {
             place: Place { file: "web.yaml".into(), line: 1 },
             going: false,
             refused: None,
+            suspended: None,
             created_at: Timestamp::from_millis(0),
         };
         let status = json!({

@@ -52,10 +52,24 @@ pub fn state_dir(common: &Common) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Whether this process is root's: its home in `/proc` is.
+/// Whether this process is root's.
 fn is_root() -> bool {
+    uid() == Some(0)
+}
+
+/// Whose this process is: whose its home in `/proc` is.
+fn uid() -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|it| it.uid() == 0)
+    std::fs::metadata("/proc/self").ok().map(|it| it.uid())
+}
+
+/// Who types this, as the session says, or else by number.
+pub fn person() -> Option<String> {
+    let named = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let by_name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
+    by_name.or_else(|| {
+        uid().map(|uid| if uid == 0 { "root".to_owned() } else { format!("uid {uid}") })
+    })
 }
 
 /// A path as it was given, made absolute; `.` and `..` are worked out, links are not followed.

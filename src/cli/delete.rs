@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::{Common, Delete, WaitFor};
-use super::pick::{named, short, unknown};
+use super::pick::{are_there, named, short};
 use super::send::{self, Gathered};
 use super::{Exit, daemon, escape, out, wait};
 use crate::api::client::{Client, ClientError};
@@ -26,12 +26,7 @@ pub async fn delete(common: &Common, args: &Delete) -> anyhow::Result<Exit> {
     };
     // Before any is deleted, all are known to be there.
     let tasks = client.tasks().await?;
-    let missing: Vec<&TaskName> =
-        names.iter().filter(|name| !tasks.iter().any(|task| task.name == **name)).collect();
-    if !missing.is_empty() {
-        for name in &missing {
-            out::say(&format!("error: {}", escape::line(&unknown(name, &tasks))));
-        }
+    if !are_there(&names, &tasks) {
         out::say("nothing was deleted");
         return Ok(Exit::Failed);
     }

@@ -28,8 +28,8 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
         Teller::Daemon(client) => Some(client.worker().await?.source),
         Teller::State(..) => None,
     };
-    let look =
-        Look { source: source.as_deref(), now: Clock::begin().now().wall, room: fold::room() };
+    let (source, now) = (source.as_deref(), Clock::begin().now().wall);
+    let look = Look { common, source, now, room: fold::room() };
     let Picked { found, missing } = pick(&view.tasks, &args.names, args.named.namespace.as_ref());
     let mut all = Vec::with_capacity(found.len());
     for status in found {
@@ -52,6 +52,8 @@ pub async fn describe(common: &Common, args: &Describe) -> anyhow::Result<Exit> 
 
 /// What is told of all tasks alike.
 struct Look<'a> {
+    /// What every command takes.
+    common: &'a Common,
     /// The directory that manifests are in, if it is known.
     source: Option<&'a str>,
     now: Timestamp,
@@ -66,7 +68,7 @@ struct Described<'a> {
 }
 
 fn text(task: &TaskStatus, events: &[Event], look: &Look<'_>) -> String {
-    let Look { source, now, room } = *look;
+    let Look { source, now, room, .. } = *look;
     let mut text = String::new();
     let mut field = |name: &str, value: &str| {
         let line = format!("{name:<13}{}", escape::line(value));
@@ -89,6 +91,9 @@ fn text(task: &TaskStatus, events: &[Event], look: &Look<'_>) -> String {
     }
     if let Some(at) = task.next_try_at {
         field("Next try:", &format!("in {}", age(at.since(now))));
+    }
+    if let Some(suspended) = health::suspended(task, |words| look.common.again(words)) {
+        field("Held:", &suspended);
     }
     if let Some(refusal) = &task.refused {
         let what = format!(
@@ -237,6 +242,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::cli::args::Args;
 
     #[test]
     fn what_two_conditions_say_must_be_told_once() {
@@ -270,7 +276,9 @@ mod tests {
                 "because": because, "reason": "StartError", "message": message,
             });
             let instance: InstanceStatus = serde_json::from_value(instance).unwrap();
-            let look = Look { source: None, now: Timestamp::from_millis(0), room: None };
+            let args = <Args as clap::Parser>::parse_from(["evenkeel", "get"]);
+            let (common, now) = (&args.common, Timestamp::from_millis(0));
+            let look = Look { common, source: None, now, room: None };
             let text = instances(&[instance], &look);
             text.lines().last().unwrap().to_owned()
         };

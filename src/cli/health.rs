@@ -1,5 +1,6 @@
 //! How a task is, in a word and in a sentence.
 
+use super::pick::short;
 use crate::domain::engine::EngineChange;
 use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
@@ -48,10 +49,21 @@ pub fn held(held: &Held) -> &str {
     held.why.split("; ").next().unwrap_or(&held.why)
 }
 
-/// The phase, and what is wrong with it: `Running`, `Pending(CrashLoop)`, `Running(RolledBack)`.
+/// What is told of a task that was suspended by command.
+#[must_use]
+pub fn suspended(task: &TaskStatus, again: impl Fn(&str) -> String) -> Option<String> {
+    let undo = again(&format!("resume {}", short(&task.name)));
+    task.suspended.as_ref().map(|it| format!("suspended {it}; undo with: {undo}"))
+}
+
+/// The phase, and what is wrong with it or holds it: `Running`, `Pending(CrashLoop)`,
+/// `Running(RolledBack)`, `Suspended(Held)`.
 #[must_use]
 pub fn word(task: &TaskStatus) -> String {
     match trouble(task) {
+        None if task.phase == Phase::Suspended && task.suspended.is_some() => {
+            format!("{}(Held)", task.phase)
+        }
         Some((reason, _)) if reason != task.phase.to_string() => {
             format!("{}({reason})", task.phase)
         }

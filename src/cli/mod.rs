@@ -31,6 +31,7 @@ mod schema;
 mod send;
 mod signals;
 mod status;
+mod suspend;
 mod sync;
 mod table;
 mod top;
@@ -122,6 +123,8 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Why(why) => why::why(&common, &why).await,
             Command::Wait(wait) => Box::pin(wait::wait(&common, &wait)).await,
             Command::Apply(apply) => Box::pin(apply::apply(&common, &apply)).await,
+            Command::Suspend(args) => suspend::suspend(&common, &args).await,
+            Command::Resume(args) => suspend::resume(&common, &args).await,
             Command::Delete(delete) => Box::pin(delete::delete(&common, &delete)).await,
             Command::Logs(logs) => logs::logs(&common, &logs).await,
             Command::Status(status) => status::status(&common, &status).await,

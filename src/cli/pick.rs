@@ -1,7 +1,10 @@
 //! Which tasks are meant by what was typed, and how a name is shown.
 
+use std::collections::BTreeSet;
+
+use super::{escape, out};
 use crate::api::alike;
-pub use crate::api::typed as short;
+pub use crate::domain::name::typed as short;
 use crate::domain::name::{Label, TaskName};
 use crate::domain::status::TaskStatus;
 
@@ -56,4 +59,28 @@ pub fn unknown(name: &TaskName, tasks: &[TaskStatus]) -> String {
         None => "; `evenkeel get` lists them".to_owned(),
     };
     format!("there is no task `{}`{help}", short(name))
+}
+
+/// The tasks that are meant, each once. `None`: one is not there, which is told.
+///
+/// # Errors
+/// If a name can't be one.
+pub fn all_named(
+    names: &[String],
+    within: Option<&Label>,
+    tasks: &[TaskStatus],
+) -> anyhow::Result<Option<BTreeSet<TaskName>>> {
+    let meant = names.iter().map(|text| named(text, within));
+    let meant = meant.collect::<anyhow::Result<BTreeSet<TaskName>>>()?;
+    Ok(are_there(&meant, tasks).then_some(meant))
+}
+
+/// Whether all of these are there; of each that is not, it is told.
+pub fn are_there(names: &BTreeSet<TaskName>, tasks: &[TaskStatus]) -> bool {
+    let is_missing = |name: &&TaskName| !tasks.iter().any(|task| task.name == **name);
+    let missing: Vec<&TaskName> = names.iter().filter(is_missing).collect();
+    for name in &missing {
+        out::say(&format!("error: {}", escape::line(&unknown(name, tasks))));
+    }
+    missing.is_empty()
 }

@@ -23,6 +23,7 @@ pub async fn status(common: &Common, args: &Status) -> anyhow::Result<Exit> {
     let worker = client.worker().await?;
     let tasks = client.tasks().await?;
     let troubles = troubles(common, &worker, &tasks);
+    let held = held(common, &tasks);
     let phases = phases(&tasks);
     let well = troubles.is_empty();
     match args.output {
@@ -30,13 +31,16 @@ pub async fn status(common: &Common, args: &Status) -> anyhow::Result<Exit> {
             let phases: BTreeMap<String, usize> =
                 phases.iter().map(|(phase, count)| (phase.to_string(), *count)).collect();
             let all = json!({
-                "ok": well, "troubles": troubles, "phases": phases, "worker": worker,
+                "ok": well, "troubles": troubles, "held": held, "phases": phases, "worker": worker,
             });
             out::line(&serde_json::to_string_pretty(&all)?)?;
         }
         TextFormat::Text => {
             let room = fold::room();
             let mut text = facts(&worker, &phases, Clock::begin().now().wall, room);
+            for held in &held {
+                let _ = writeln!(text, "{}", fold::line(&format!("held     {held}"), 9, room));
+            }
             for trouble in &troubles {
                 let _ = write!(text, "\n{}\n", fold::lines(&format!("! {trouble}"), room));
             }
@@ -99,6 +103,15 @@ fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp, roo
 
 fn files(count: usize) -> String {
     format!("{count} {}", if count == 1 { "file" } else { "files" })
+}
+
+/// What people hold by command, though all is well.
+fn held(common: &Common, tasks: &[TaskStatus]) -> Vec<String> {
+    let held = tasks.iter().filter_map(|task| {
+        let how = health::suspended(task, |words| common.again(words))?;
+        Some(format!("{}: {}", short(&task.name), escape::line(&how)))
+    });
+    held.collect()
 }
 
 /// What needs a look, and what to do about it; some are of several lines.

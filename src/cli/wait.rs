@@ -273,7 +273,10 @@ fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
     match (goal, task.phase, task.kind) {
         (WaitFor::Completed, _, Kind::Service) => never("it is a service, which has no end"),
         (WaitFor::Completed, Phase::Completed, Kind::Job) => Verdict::So,
-        (_, Phase::Suspended, _) => never("it is suspended"),
+        (_, Phase::Suspended, _) => {
+            let by = task.suspended.as_ref().map(|it| format!(" {it} (evenkeel suspend)"));
+            Verdict::Never(format!("it is suspended{}", by.unwrap_or_default()))
+        }
         (WaitFor::Ready, Phase::Completed, _) => never("it is a job that has completed"),
         (WaitFor::Ready, ..) if is_ready(task) => Verdict::So,
         (WaitFor::Ready | WaitFor::Completed | WaitFor::Deleted, ..) => Verdict::NotYet,

@@ -62,7 +62,7 @@ pub async fn why(common: &Common, args: &Why) -> anyhow::Result<Exit> {
     match args.output {
         TextFormat::Json => out::line(&serde_json::to_string_pretty(&story)?),
         TextFormat::Text => {
-            let told = text(&story, args, Clock::begin().now().wall);
+            let told = text(&story, (common, args), Clock::begin().now().wall);
             out::data(&fold::lines(&told, fold::room()))
         }
     }
@@ -126,7 +126,7 @@ fn changes(
     all
 }
 
-fn text(story: &Story<'_>, args: &Why, now: Timestamp) -> String {
+fn text(story: &Story<'_>, (common, args): (&Common, &Why), now: Timestamp) -> String {
     let task = story.task;
     let mut text = String::new();
     let mut say = |indent: usize, what: &str| {
@@ -137,6 +137,9 @@ fn text(story: &Story<'_>, args: &Why, now: Timestamp) -> String {
     say(0, &format!("{} is {}{trouble}", short(&task.name), health::word(task)));
     say(0, "");
     say(0, "Now:");
+    if let Some(suspended) = health::suspended(task, |words| common.again(words)) {
+        say(2, &suspended);
+    }
     let is_meant = |slot: u16| args.slot.is_none_or(|meant| meant == slot);
     let waits = story.plan.as_ref().map_or(&[][..], |plan| &plan.waiting);
     let mut latest: BTreeMap<u16, &InstanceStatus> = BTreeMap::new();

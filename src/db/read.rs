@@ -218,11 +218,9 @@ fn head(row: &Row<'_>) -> Result<Head, Flaw> {
         generation: count(row, "generation")?,
         task: json(row, "spec")?,
         place: Place { file: row.get("file")?, line: row.get("line")? },
-        refused: row
-            .get::<_, Option<String>>("refused")?
-            .map(|text| serde_json::from_str(&text))
-            .transpose()?,
+        refused: optional_json(row, "refused")?,
         going: row.get("going")?,
+        suspended: optional_json(row, "suspended")?,
         created_at: time(row, "created_at")?,
     })
 }
@@ -351,6 +349,11 @@ fn optional_time(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, Flaw>
 
 fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T, Flaw> {
     Ok(serde_json::from_str(&row.get::<_, String>(column)?)?)
+}
+
+fn optional_json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<Option<T>, Flaw> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
 /// A value that is one word, by the name it is serialised as.

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6576_6e6b;
 
 /// What brings a file from schema N to N+1.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -107,6 +107,7 @@ CREATE TABLE run (
 ) STRICT;
 ",
     "ALTER TABLE instance ADD COLUMN unwell INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE task ADD COLUMN suspended TEXT;",
 ];
 
 /// The schema of this release.

@@ -62,9 +62,10 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO task
-             (namespace, name, uid, generation, file, line, created_at, spec, refused, going)
+             (namespace, name, uid, generation, file, line, created_at, spec, refused, going,
+              suspended)
              VALUES (:namespace, :name, :uid, :generation, :file, :line, :created_at, :spec,
-                     :refused, :going)",
+                     :refused, :going, :suspended)",
         )?
         .execute(named_params! {
             ":namespace": head.name.namespace.as_str(),
@@ -77,6 +78,7 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
             ":spec": json(&head.task),
             ":refused": head.refused.as_ref().map(json),
             ":going": head.going,
+            ":suspended": head.suspended.as_ref().map(json),
         })
         .map(drop)
 }

@@ -47,6 +47,10 @@ pub enum Happening {
     ManifestGone,
     /// Everything is taken down.
     Down,
+    /// Somebody suspended the task by command.
+    SuspendAsked,
+    /// Somebody resumed it by command.
+    ResumeAsked,
     /// A revision failed and is gone back from.
     RolledBack,
     /// A host port is somebody else's.
@@ -129,6 +133,8 @@ impl Happening {
             Self::RestartedByHand => "RestartedByHand",
             Self::ManifestGone => "ManifestGone",
             Self::Down => "Down",
+            Self::SuspendAsked => "SuspendAsked",
+            Self::ResumeAsked => "ResumeAsked",
             Self::RolledBack => "RolledBack",
             Self::PortConflict => "PortConflict",
             Self::VolumeInUse => "VolumeInUse",
@@ -191,6 +197,8 @@ impl Happening {
             | Self::RestartedByHand
             | Self::ManifestGone
             | Self::Down
+            | Self::SuspendAsked
+            | Self::ResumeAsked
             | Self::RolledBack
             | Self::PortConflict
             | Self::VolumeInUse

@@ -4,6 +4,7 @@
 //! random number or writes a log. Time comes in as a value. A test parses these files and says so.
 
 pub mod blueprint;
+pub mod by_command;
 pub mod container;
 pub mod decide;
 pub mod desired;

@@ -139,6 +139,16 @@ impl fmt::Display for TaskName {
     }
 }
 
+/// A name as people type it: without the namespace that is meant where none is named.
+#[must_use]
+pub fn typed(name: &TaskName) -> String {
+    if name.namespace.as_str() == DEFAULT_NAMESPACE {
+        name.name.to_string()
+    } else {
+        name.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

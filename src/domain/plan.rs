@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_command::ByCommand;
 use super::difference::Difference;
 use super::exclusive::{FixedPort, Written};
 use super::health::Unwell;
@@ -174,8 +175,8 @@ pub enum Reason {
     },
     /// Fewer replicas are wanted.
     ScaledDown(u16),
-    /// It is suspended.
-    Suspended,
+    /// It is suspended: by command if somebody is named, else by its manifest.
+    Suspended(Option<ByCommand>),
     /// Its manifest is gone.
     Gone(Place),
     /// Everything of this worker is to go.

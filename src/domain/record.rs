@@ -6,11 +6,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_command::ByCommand;
 use super::difference::Difference;
 use super::fingerprint::Fingerprint;
 use super::health::Health;
 use super::instance::{Instance, Seat, Uid};
-use super::name::TaskName;
+use super::name::{TaskName, typed};
 use super::once::Runs;
 use super::outcome::Cause;
 use super::repair::Repairs;
@@ -108,8 +109,39 @@ pub struct Head {
     /// The generation that is not tried again, if the last rollout failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// Who suspended it by command, whatever its manifest says; `None`: nobody, or it was resumed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<ByCommand>,
     /// When it was first accepted.
     pub created_at: Timestamp,
+}
+
+impl Head {
+    /// Whether it is to have no instances, by its manifest or by command.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.task.suspend || self.suspended.is_some()
+    }
+
+    /// How many instances are wanted now.
+    #[must_use]
+    pub fn wanted_slots(&self) -> u16 {
+        if self.is_suspended() { 0 } else { self.task.replicas }
+    }
+
+    /// That it is suspended, by whom, and how that is undone; `None`: it is not.
+    #[must_use]
+    pub fn told_suspended(&self) -> Option<String> {
+        let by_manifest = self.task.suspend.then(|| format!("its manifest {}", self.place));
+        let Some(by_command) = &self.suspended else {
+            return by_manifest.map(|manifest| format!("the task is suspended by {manifest}"));
+        };
+        let also = by_manifest.map_or_else(String::new, |it| format!("; {it} suspends it too"));
+        Some(format!(
+            "the task is suspended {by_command}; undo with: evenkeel resume {}{also}",
+            typed(&self.name)
+        ))
+    }
 }
 
 /// A generation that failed and is not tried again until the manifest changes.

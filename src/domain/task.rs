@@ -55,12 +55,6 @@ impl Task {
         self.restart_policy != RestartPolicy::Always
     }
 
-    /// How many instances are wanted now.
-    #[must_use]
-    pub fn wanted_slots(&self) -> u16 {
-        if self.suspend { 0 } else { self.replicas }
-    }
-
     /// Whether its containers are removed when its manifest goes away.
     #[must_use]
     pub fn is_pruned(&self) -> bool {

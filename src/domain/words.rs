@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::by_command::ByCommand;
 use super::difference::Difference;
 use super::happening::Happening;
 use super::loose::Holding;
@@ -76,7 +77,7 @@ impl Reason {
             Self::Ended { .. } => Happening::Restarted,
             Self::RolledBack { .. } => Happening::RolledBack,
             Self::ScaledDown(_) => Happening::ScaledDown,
-            Self::Suspended => Happening::Suspended,
+            Self::Suspended(_) => Happening::Suspended,
             Self::Gone(_) => Happening::ManifestGone,
             Self::Down => Happening::Down,
             Self::Unwell(_) => Happening::ProbeFailed,
@@ -129,7 +130,10 @@ impl fmt::Display for Reason {
             Self::ScaledDown(0) => f.write_str("none is wanted"),
             Self::ScaledDown(1) => f.write_str("only 1 is wanted"),
             Self::ScaledDown(replicas) => write!(f, "only {replicas} are wanted"),
-            Self::Suspended => f.write_str("the task is suspended"),
+            Self::Suspended(None) => f.write_str("the task is suspended"),
+            Self::Suspended(Some(ByCommand { by, .. })) => {
+                write!(f, "the task was suspended by {by} (evenkeel suspend)")
+            }
             Self::Gone(place) => write!(f, "its manifest {place} is gone"),
             Self::Down => f.write_str("everything is taken down (evenkeel down)"),
             Self::Unwell(unwell) => unwell.fmt(f),

@@ -1,5 +1,7 @@
 //! What people ask of a running worker, through its API.
 
+pub mod task;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -22,6 +24,7 @@ use crate::domain::record::{Head, Record};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
 use crate::runtime::Runtime;
+use task::{Asked, NotDone, Suspension};
 
 /// What is asked, and where the answer goes.
 pub enum Command {
@@ -47,6 +50,10 @@ pub enum Command {
     ApproveSource(String, oneshot::Sender<Result<(), String>>),
     /// Have manifests put into the source, or removed from it.
     Receive(Request, Reply),
+    /// Suspend a task, whatever its manifest says.
+    Suspend(Asked, oneshot::Sender<Result<Suspension, NotDone>>),
+    /// Have a task as its manifest says again.
+    Resume(Asked, oneshot::Sender<Result<Suspension, NotDone>>),
     /// Keep the host of this engine, by its id, from now on.
     ApproveEngine(String, oneshot::Sender<Result<(), String>>),
     /// Stop and remove everything of this worker but volumes, and end.
@@ -153,6 +160,8 @@ impl<R: Runtime> Worker<R> {
                 drop(reply.send(self.approve_source(source).await));
             }
             Command::Receive(request, reply) => self.receive(request, reply),
+            Command::Suspend(asked, reply) => drop(reply.send(self.suspend(asked).await)),
+            Command::Resume(asked, reply) => drop(reply.send(self.resume(asked).await)),
             Command::ApproveEngine(engine, reply) => {
                 drop(reply.send(self.approve_engine(engine).await));
             }

@@ -207,7 +207,7 @@ fn started(record: &Record) -> impl Iterator<Item = (&Instance, &Task)> {
 pub fn rivals(task: &Task, other: &Record, desired: &Desired) -> Vec<PortRival> {
     let presence = desired.tasks.get(&other.head.name).map(|wanted| wanted.presence);
     let stays = presence.is_some_and(|presence| presence != Presence::Gone);
-    let wants_any = stays && other.head.task.wanted_slots() > 0;
+    let wants_any = stays && other.head.wanted_slots() > 0;
     let ports = |task: &Task| exclusive::fixed_ports(&task.template).collect::<Vec<_>>();
     let held: Vec<_> = started(other).flat_map(|(_, form)| ports(form)).collect();
     let wanted = if wants_any { ports(in_force(other)) } else { Vec::new() };

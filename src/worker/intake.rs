@@ -74,6 +74,7 @@ impl<R: Runtime> Worker<R> {
                 place: wanted.place.clone(),
                 going: wanted.presence == Presence::Gone,
                 refused: None,
+                suspended: None,
                 created_at: now.wall,
             };
             let note =
@@ -99,6 +100,7 @@ impl<R: Runtime> Worker<R> {
         if was_going && !head.going {
             head.uid = Uid(Uuid::now_v7());
             head.refused = None;
+            head.suspended = None;
             let message = "its manifest is back before it was removed: a new task".to_owned();
             notes.push(Note::normal(None, Happening::Accepted, message));
         }

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod by_command;
 mod byhand;
 #[path = "../contract/mod.rs"]
 mod contract;

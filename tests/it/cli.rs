@@ -528,6 +528,7 @@ fn written_down() -> Vec<Change> {
         place: Place { file: "web.yaml".into(), line: 1 },
         going: false,
         refused: None,
+        suspended: None,
         created_at: Timestamp::from_millis(1_769_851_800_000),
     };
     let revision = Revision {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use evenkeel::db::{
     Change, Db, DbError, EventQuery, LOG_KEPT, Limits, Mark, News, Opened, Stored, UNREADABLE,
 };
+use evenkeel::domain::by_command::ByCommand;
 use evenkeel::domain::event::{Event, Severity};
 use evenkeel::domain::fingerprint::Fingerprint;
 use evenkeel::domain::instance::{ContainerId, EndReason, Instance, InstanceId, Seat, State, Uid};
@@ -94,6 +95,7 @@ fn head(text: &str) -> Head {
             message: "it ended 3 times".into(),
             at: Timestamp::from_millis(1_769_851_800_123),
         }),
+        suspended: Some(ByCommand::asked(Some("näh"), Timestamp::from_millis(7))),
         created_at: Timestamp::from_millis(-1),
     }
 }
@@ -184,7 +186,7 @@ const SEATS: [Seat; 2] = [Seat { slot: 0, attempt: 1 }, Seat { slot: 1, attempt:
 fn whole() -> Vec<Change> {
     vec![
         Change::PutHead(head("prod/web")),
-        Change::PutHead(Head { refused: None, going: false, ..head("bare") }),
+        Change::PutHead(Head { refused: None, going: false, suspended: None, ..head("bare") }),
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 1) },
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 2) },
         Change::PutInstance(instance("prod/web", 1, SEATS[0])),
@@ -198,8 +200,10 @@ fn whole() -> Vec<Change> {
 }
 
 fn whole_stored() -> Stored {
-    let bare =
-        Record::accepted(Head { refused: None, going: false, ..head("bare") }, Mono::default());
+    let bare = Record::accepted(
+        Head { refused: None, going: false, suspended: None, ..head("bare") },
+        Mono::default(),
+    );
     let mut web = Record::accepted(head("prod/web"), Mono::default());
     for number in [1, 2] {
         web.revisions.insert(number, revision("prod/web", number));
@@ -217,19 +221,25 @@ fn whole_stored() -> Stored {
 
 /// What the releases before left, by schema, and what has to be read from it.
 fn earlier() -> Vec<(&'static str, Stored)> {
-    let mut one = stored_before();
-    // It had no probes yet.
-    for record in &mut one.records {
+    let mut three = whole_stored();
+    for record in &mut three.records {
+        record.head.suspended = None;
+        record.instances.values_mut().for_each(|it| it.unwell = false);
+    }
+    let (mut one, mut three) = (stored_before(), three);
+    // They had no probes yet.
+    for record in one.records.iter_mut().chain(&mut three.records) {
         record.head.task.probes = Probes::default();
         record.revisions.values_mut().for_each(|it| it.task.probes = Probes::default());
     }
-    vec![(include_str!("../stored/1.sql"), one)]
+    vec![(include_str!("../stored/1.sql"), one), (include_str!("../stored/3.sql"), three)]
 }
 
 /// The same in a file of the first schema, which had no place for some of it.
 fn stored_before() -> Stored {
     let mut before = whole_stored();
     for record in &mut before.records {
+        record.head.suspended = None;
         record.head.going = false;
         record.runs.clear();
         record.instances.values_mut().for_each(|it| it.unwell = false);

@@ -1,6 +1,7 @@
 //! The worker, from manifests to containers: stories on the simulated engine, each an obligation.
 
 mod api;
+mod by_command;
 mod crashes;
 mod crowd;
 mod deeds;

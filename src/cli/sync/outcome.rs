@@ -49,7 +49,8 @@ impl Outcome {
         }
         let is_late = self.ended == Exit::Deadline;
         for task in self.tasks.iter().filter(|task| task.problems.is_empty()) {
-            if let Some(why) = why(task, is_late) {
+            let suspended = health::suspended(task, |words| common.again(words));
+            if let Some(why) = why(task, is_late).or(suspended) {
                 let name = short(&task.name);
                 out::say(&format!("{name} is {}: {}", health::word(task), escape::line(&why)));
             }
@@ -111,7 +112,7 @@ impl Outcome {
             || worker.engine_changed.is_some();
         let is_well = |task: &TaskStatus| {
             let is_up = matches!(task.phase, Phase::Running | Phase::Completed | Phase::Suspended);
-            is_up && health::trouble(task).is_none()
+            is_up && health::trouble(task).is_none() && task.suspended.is_none()
         };
         let is_broken = !worker.problems.is_empty();
         if is_held || is_broken || !self.tasks.iter().all(is_well) {

@@ -51,7 +51,7 @@ pub fn gives_up(record: &Record, seat: Seat) -> Option<String> {
     let last = record.instances.get(&seat)?;
     let is_wanted = last.uid == record.head.uid
         && last.stopping.is_none()
-        && seat.slot < target.task.wanted_slots()
+        && seat.slot < record.head.wanted_slots()
         && last.revision >= target.revision.number
         && target.form.covers(&last.fingerprint);
     // It is gone back from instead.

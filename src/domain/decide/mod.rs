@@ -82,12 +82,17 @@ fn gone(world: &World, plan: &mut Plan) {
 }
 
 fn present(world: &World, plan: &mut Plan) {
-    let task = &world.record.head.task;
+    let head = &world.record.head;
+    let task = &head.task;
     retire_strangers(world, plan);
-    if task.suspend || task.replicas == 0 {
+    if head.wanted_slots() == 0 {
+        let reason = if head.is_suspended() {
+            Reason::Suspended(head.suspended.clone())
+        } else {
+            Reason::ScaledDown(0)
+        };
         for instance in of_this_task(world) {
-            let reason = if task.suspend { Reason::Suspended } else { Reason::ScaledDown(0) };
-            retire::retire(world, plan, instance, reason);
+            retire::retire(world, plan, instance, reason.clone());
         }
         clear::clear(world, plan);
         return;

@@ -3,6 +3,7 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod adoption;
+mod by_command;
 mod crowd;
 mod drift;
 mod engine;

@@ -58,6 +58,7 @@ fn head(text: &str, file: &str) -> Head {
         place: Place { file: file.to_owned(), line: 1 },
         going: false,
         refused: None,
+        suspended: None,
         created_at: Timestamp::from_millis(0),
     }
 }

@@ -97,8 +97,8 @@ fn recognise(record: &mut Record, newest: &Identity) -> Note {
     let same = serde_json::from_str::<Task>(&newest.spec).is_ok_and(|it| it == record.head.task);
     let generation = if same { newest.generation } else { newest.generation.saturating_add(1) };
     record.head.generation = record.head.generation.max(generation);
-    let message = "what was known of it is lost: its history, and what was refused of it; \
-                   what runs is taken over from its labels";
+    let message = "what was known of it is lost: its history, what was refused of it, and a suspend \
+                   by command; what runs is taken over from its labels";
     Note::warning(None, Happening::StateLost, message.to_owned())
 }
 

@@ -138,8 +138,8 @@ fn nothing_to_do(plan: &Plan) -> String {
 }
 
 fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
-    if inputs.record.head.task.suspend {
-        return is_not("Paused", "the task is suspended");
+    if let Some(suspended) = inputs.record.head.told_suspended() {
+        return is_not("Paused", suspended);
     }
     if let Some(refusal) = facts.refusal {
         let message = format!("{}: {}", refusal.reason, refusal.message);
@@ -181,8 +181,8 @@ fn ready(inputs: &StatusInputs, facts: &Facts) -> Finding {
         let down = "everything is taken down (evenkeel down)";
         return is_not("Stopped", if inputs.going_down { down } else { "its manifest is gone" });
     }
-    if task.suspend {
-        return is_not("Stopped", "the task is suspended");
+    if let Some(suspended) = inputs.record.head.told_suspended() {
+        return is_not("Stopped", suspended);
     }
     let is_fine = |slot: &&Slot| slot.ready || slot.verdict == Some(Verdict::Done);
     let worst = facts.slots.iter().find(|slot| !is_fine(slot) && slot.given_up.is_some());

@@ -60,7 +60,7 @@ impl<'a> Facts<'a> {
     pub fn of(inputs: &StatusInputs<'a>) -> Self {
         let record = inputs.record;
         let head = &record.head;
-        let wanted = head.task.wanted_slots();
+        let wanted = head.wanted_slots();
         let target = match target::choose(record) {
             Choice::Use(target) => Some(target),
             Choice::Revise => None,

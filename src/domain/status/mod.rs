@@ -17,6 +17,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_command::ByCommand;
 use super::container::Container;
 use super::desired::{Presence, Validity};
 use super::diagnostic::Diagnostic;
@@ -112,6 +113,9 @@ pub struct TaskStatus {
     /// What failed and is not tried again until the manifest changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+    /// Who suspended it by command; it stays so until it is resumed by command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<ByCommand>,
 }
 
 /// What a task is.
@@ -277,6 +281,7 @@ pub fn status(inputs: &StatusInputs, previous: Option<&TaskStatus>) -> TaskStatu
         next_try_at: next_try(inputs.plan, inputs.now),
         problems,
         refused: facts.refusal.cloned(),
+        suspended: head.suspended.clone(),
     }
 }
 
@@ -325,12 +330,14 @@ impl TaskStatus {
         }
     }
 
-    /// Whether a settled task is what its manifest asks for: nothing of it failed or was refused.
+    /// Whether a settled task is what its manifest asks for: nothing of it failed, was refused or is
+    /// suspended by command.
     #[must_use]
     pub fn is_as_asked(&self) -> bool {
         let converged = self.condition(ConditionType::Converged);
         let lacks = converged.is_some_and(|it| it.reason == UNSUPPORTED);
-        self.phase != Phase::Failed && self.refused.is_none() && !lacks
+        let is_held = self.suspended.is_some();
+        self.phase != Phase::Failed && self.refused.is_none() && !lacks && !is_held
     }
 }
 

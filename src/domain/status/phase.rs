@@ -13,7 +13,7 @@ pub fn phase(inputs: &StatusInputs, facts: &Facts) -> Phase {
     if inputs.presence == Presence::Gone {
         return Phase::Stopping;
     }
-    if task.suspend {
+    if inputs.record.head.is_suspended() {
         return Phase::Suspended;
     }
     let is_done = |slot: &Slot| slot.verdict == Some(Verdict::Done);

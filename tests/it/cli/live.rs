@@ -157,7 +157,9 @@ fn a_shell_must_complete_the_names_that_are_there_now() {
         Ran::of(&command.output().unwrap()).exits(0).stdout
     };
     assert_eq!(complete(&["des"]), "describe");
-    assert_eq!(complete(&["describe", "w"]), "web");
+    for verb in ["describe", "suspend", "resume"] {
+        assert_eq!(complete(&[verb, "w"]), "web");
+    }
     assert_eq!(complete(&["get", "-n", "d"]), "default");
     assert_eq!(complete(&["get", "x"]), "");
     assert_eq!(complete(&["explain", "spec.ports.hostP"]), "spec.ports.hostPort");

@@ -191,3 +191,62 @@ fn without_a_daemon_work_must_be_refused_with_4() {
         assert!(ran.stderr.contains("no evenkeel daemon is running"), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn a_suspend_by_command_must_be_told_everywhere_with_how_it_is_undone() {
+    let shell = Shell::new();
+    let daemon = daemon(&shell);
+    let by = |verb: &str, names: &[&str]| {
+        let mut command = shell.command(&[&[verb], names].concat());
+        command.env_remove("SUDO_USER").env("USER", "al\u{1b}ice");
+        Ran::of(&command.output().unwrap())
+    };
+    let ran = by("suspend", &["wbe", "web"]).exits(1);
+    assert_eq!(
+        ran.stderr,
+        "error: there is no task `wbe`; did you mean `web`?\nnothing was suspended\n"
+    );
+    assert!(!shell.run(&["get"]).exits(0).stdout.contains("Suspended"));
+    let ran = by("suspend", &["web"]).exits(0);
+    assert_eq!(ran.stdout, "task/web suspended\n");
+    let undo = "evenkeel resume web --state-dir ";
+    assert!(
+        ran.stderr.starts_with(&format!("it stays so, whatever its manifest says, until: {undo}"))
+    );
+    let ran = by("suspend", &["web"]).exits(0);
+    assert!(ran.stderr.contains("it was suspended before, by al\u{241b}ice at "), "{}", ran.stderr);
+    assert!(shell.run(&["get"]).exits(0).stdout.contains("Suspended(EngineUnavailable)"));
+    let held = "suspended by al\u{241b}ice at ";
+    for args in [&["why", "web"][..], &["describe", "web"], &["status"]] {
+        let ran = shell.run(args);
+        let told = ran.stdout.contains(held) && ran.stdout.contains(undo);
+        assert!(told, "{args:?}: {}", ran.stdout);
+    }
+    let ran = shell.run(&["wait", "web", "--for=Ready"]).exits(1);
+    assert!(ran.stderr.contains("it is suspended by al"), "{}", ran.stderr);
+    // Without a daemon it is told as well.
+    drop(daemon);
+    shell.run(&["suspend", "web"]).exits(4);
+    shell.run(&["resume", "web"]).exits(4);
+    assert!(shell.run(&["get"]).exits(0).stdout.contains("Suspended"));
+}
+
+#[test]
+fn a_resume_of_what_its_manifest_suspends_must_say_so_and_name_the_file() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    assert_eq!(shell.run(&["resume", "web"]).exits(0).stdout, "task/web was not suspended\n");
+    shell.run(&["suspend", "web"]).exits(0);
+    shell.write("again.yaml", &WEB.replace("spec:\n", "spec:\n  suspend: true\n"));
+    shell.run(&["apply", "-f", "again.yaml"]).exits(0);
+    for by in ["no longer by command, but by", "not by command, but by"] {
+        let ran = shell.run(&["resume", "web"]).exits(1);
+        let wanted = format!(
+            "error: web is suspended {by} its manifest: take `suspend: true` out of web.yaml:1\n"
+        );
+        assert_eq!((&*ran.stdout, ran.stderr), ("", wanted));
+    }
+    shell.write("again.yaml", WEB);
+    shell.run(&["apply", "-f", "again.yaml"]).exits(0);
+    assert!(!shell.run(&["get"]).exits(0).stdout.contains("Suspended"));
+}

@@ -281,7 +281,7 @@ impl Host {
         answer
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> T {
+    pub async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> T {
         self.try_ask(command).await.expect("the worker answers")
     }
 

@@ -58,7 +58,7 @@ fn crowd(of_ports: bool, slow: bool, edits: &[Edit]) -> Result<(), TestCaseError
             let runs = |other: &String| other.starts_with(&format!("{}.", whom.name));
             prop_assert!(play.running().iter().any(runs), "{name}: {waiting}\n{told}");
         }
-        let wanted = usize::from(actor.record.head.task.wanted_slots());
+        let wanted = usize::from(actor.record.head.wanted_slots());
         let own = |other: &&String| other.starts_with(&format!("{}.", name.name));
         let count = play.running().iter().filter(own).count();
         let is_well = count == wanted || !actor.plan.waiting.is_empty();

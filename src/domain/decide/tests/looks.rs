@@ -127,7 +127,7 @@ impl Play {
             }
             let task = target_of(record);
             let ports = |task: &Task| exclusive::fixed_ports(&task.template).collect::<Vec<_>>();
-            let stays = !task.suspend && actor.presence != Presence::Gone;
+            let stays = !record.head.is_suspended() && actor.presence != Presence::Gone;
             let theirs = if stays { ports(task) } else { Vec::new() };
             let held: Vec<FixedPort> =
                 holding().flat_map(|it| ports(&record.revisions[&it.revision].task)).collect();

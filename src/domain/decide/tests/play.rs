@@ -9,6 +9,7 @@ pub use super::engine::{Behaviour, Engine};
 use super::promises::Promises;
 pub use super::tasks::{at, job, later, never, path, port, secs, service, udp, volume};
 use crate::domain::blueprint::Maker;
+use crate::domain::by_command::{ByCommand, resume, suspend};
 use crate::domain::container::Container;
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
@@ -109,6 +110,7 @@ impl Play {
             place: Place { file: format!("{}.yaml", task.name.name), line: 1 },
             going: false,
             refused: None,
+            suspended: None,
             created_at: now.wall,
         };
         let actor = Actor {
@@ -131,6 +133,15 @@ impl Play {
 
     pub fn retag(&mut self, image: &str) {
         self.edit(|task| task.template.image = ImageRef::checked(image));
+    }
+
+    /// The only task is suspended by command, or resumed.
+    pub fn hold(&mut self, hold: bool) {
+        let now = self.engine.time();
+        let asked = ByCommand::asked(Some("alice"), now.wall);
+        let record = &mut self.only().record;
+        let note = if hold { suspend(record, &asked) } else { resume(record, &asked, now.mono) };
+        self.notes.extend(note);
     }
 
     pub fn only(&mut self) -> &mut Actor {
@@ -161,7 +172,8 @@ impl Play {
         self.promises.lose_db();
         self.listed = false;
         for actor in self.actors.values_mut() {
-            let head = Head { generation: 1, refused: None, ..actor.record.head.clone() };
+            let head =
+                Head { generation: 1, refused: None, suspended: None, ..actor.record.head.clone() };
             actor.record = Record::accepted(head, now);
             actor.forget_calls();
         }

@@ -21,6 +21,7 @@ enum Move {
     Image(u8),
     Replicas(u16),
     Suspend(bool),
+    Hold(bool),
     Port(bool),
     Memory(bool),
     Pass(u32),
@@ -52,6 +53,7 @@ fn moves() -> impl Strategy<Value = Move> {
         4 => (1..6_u8).prop_map(Move::Image),
         2 => (0..4_u16).prop_map(Move::Replicas),
         1 => proptest::bool::ANY.prop_map(Move::Suspend),
+        1 => proptest::bool::ANY.prop_map(Move::Hold),
         1 => proptest::bool::ANY.prop_map(Move::Port),
         1 => proptest::bool::ANY.prop_map(Move::Memory),
         8 => (1..9_000_u32).prop_map(Move::Pass),
@@ -136,6 +138,7 @@ fn go(play: &mut Play, chosen: &Move) {
             task.replicas = if task.template.ports.is_empty() { most } else { most.min(1) };
         }),
         Move::Suspend(suspend) => play.edit(|task| task.suspend = *suspend),
+        Move::Hold(hold) => play.hold(*hold),
         Move::Port(on) => play.edit(|task| {
             task.template.ports = if *on { vec![port(8080)] } else { Vec::new() };
             task.replicas = if *on { task.replicas.min(1) } else { task.replicas };
@@ -256,12 +259,13 @@ fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     play.run();
     let record = &play.only().record;
     let task = record.head.task.clone();
+    let wanted = usize::from(record.head.wanted_slots());
     let refused = record.head.refused.as_ref().map(|it| it.generation);
     let went_back = refused == Some(record.head.generation);
     let running: Vec<_> = play.engine.running().collect();
     let images: BTreeSet<&str> = running.iter().map(|it| it.template.image.as_str()).collect();
     if !task.is_job() {
-        prop_assert_eq!(running.len(), usize::from(task.wanted_slots()));
+        prop_assert_eq!(running.len(), wanted);
         if !went_back && !running.is_empty() {
             prop_assert_eq!(images, BTreeSet::from([task.template.image.as_str()]));
         }

@@ -153,8 +153,8 @@ fn a_suspended_task_must_be_suspended() {
         Suspended 0/0 ready, 0 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
         Converged=True Converged: nothing is to be done
-        Progressing=False Paused: the task is suspended
-        Ready=False Stopped: the task is suspended
+        Progressing=False Paused: the task is suspended by its manifest web.yaml:1
+        Ready=False Stopped: the task is suspended by its manifest web.yaml:1
     "#]]
     .assert_eq(&told(&of(&play)));
     play.edit(|task| {
@@ -170,6 +170,29 @@ fn a_suspended_task_must_be_suspended() {
         Ready=True Ready: 0 of 0 ready
     "#]]
     .assert_eq(&told(&of(&play)));
+}
+
+#[test]
+fn a_task_suspended_by_command_must_say_by_whom_and_how_it_is_undone() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.hold(true);
+    play.run();
+    expect![[r#"
+        Suspended 0/0 ready, 0 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=True Converged: nothing is to be done
+        Progressing=False Paused: the task is suspended by alice at 2027-01-15T08:12:48.000Z; undo with: evenkeel resume web
+        Ready=False Stopped: the task is suspended by alice at 2027-01-15T08:12:48.000Z; undo with: evenkeel resume web
+    "#]].assert_eq(&told(&of(&play)));
+    play.edit(|task| task.suspend = true);
+    let status = of(&play);
+    assert!(status.suspended.is_some() && !status.is_as_asked(), "{status:?}");
+    let ready = status.condition(ConditionType::Ready).unwrap();
+    assert!(ready.message.ends_with("; its manifest web.yaml:1 suspends it too"), "{ready:?}");
+    play.hold(false);
+    let status = of(&play);
+    assert_eq!((status.phase, status.suspended), (Phase::Suspended, None));
 }
 
 #[test]
