@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::container::Details;
 use super::plan::FieldChange;
+use super::quantity::{bytes, cpus, cpus_of_shares};
 use super::template::{Limits, Reserved, Resources};
 
 /// A number of a container that an update changes.
@@ -41,14 +42,24 @@ impl Number {
     const ALL: [Self; 5] =
         [Self::CpuLimit, Self::MemoryLimit, Self::PidsLimit, Self::CpuRequest, Self::MemoryRequest];
 
-    /// Its place in a manifest, with its unit where that is another one there.
+    /// Its place in a manifest.
     fn field(self) -> &'static str {
         match self {
-            Self::CpuLimit => "resources.limits.cpu (billionths)",
+            Self::CpuLimit => "resources.limits.cpu",
             Self::MemoryLimit => "resources.limits.memory",
             Self::PidsLimit => "resources.limits.pids",
-            Self::CpuRequest => "resources.requests.cpu (1024ths)",
+            Self::CpuRequest => "resources.requests.cpu",
             Self::MemoryRequest => "resources.requests.memory",
+        }
+    }
+
+    /// As a manifest writes so much of it.
+    fn written(self, amount: u64) -> String {
+        match self {
+            Self::CpuLimit => cpus(amount),
+            Self::CpuRequest => cpus_of_shares(amount),
+            Self::MemoryLimit | Self::MemoryRequest => bytes(amount),
+            Self::PidsLimit => amount.to_string(),
         }
     }
 
@@ -61,6 +72,10 @@ impl Number {
             Self::MemoryRequest => reserved.memory,
         }
     }
+
+    fn among(self, resources: &Resources) -> Option<u64> {
+        self.of(resources.limits, resources.requests.reserved())
+    }
 }
 
 impl Difference {
@@ -69,7 +84,7 @@ impl Difference {
     pub fn between(has: &Details, wanted: &Resources) -> Vec<Self> {
         let of = |number: Number| {
             let is = number.of(has.limits, has.reserved);
-            let wanted = number.of(wanted.limits, wanted.requests.reserved());
+            let wanted = number.among(wanted);
             (is != wanted).then_some(Self::Number { number, is, wanted })
         };
         let numbers = Number::ALL.into_iter().filter_map(of);
@@ -97,11 +112,22 @@ impl Difference {
         matches!(self, Self::Number { wanted: None, .. })
     }
 
+    /// Whether it is there because what is wanted has changed since `before` was wanted: the engine
+    /// still has that. Else somebody changed what the engine has.
+    #[must_use]
+    pub fn is_edit(&self, before: &Resources) -> bool {
+        match self {
+            Self::Number { number, is, .. } => number.among(before) == *is,
+            Self::Restarts(_) => false,
+        }
+    }
+
     /// As a change of a field.
     #[must_use]
     pub fn as_change(&self) -> FieldChange {
+        let quoted = |value: Option<String>| value.map(|value| format!("{value:?}"));
         let (from, to) = self.values();
-        FieldChange { field: self.field().to_owned(), from, to }
+        FieldChange { field: self.field().to_owned(), from: quoted(from), to: quoted(to) }
     }
 
     fn field(&self) -> &'static str {
@@ -113,9 +139,11 @@ impl Difference {
 
     /// What is, and what is wanted.
     fn values(&self) -> (Option<String>, Option<String>) {
-        let text = |number: &Option<u64>| number.as_ref().map(ToString::to_string);
         match self {
-            Self::Number { is, wanted, .. } => (text(is), text(wanted)),
+            Self::Number { number, is, wanted } => {
+                let text = |amount: &Option<u64>| amount.map(|amount| number.written(amount));
+                (text(is), text(wanted))
+            }
             Self::Restarts(policy) => (Some(policy.clone()), Some("no".to_owned())),
         }
     }
@@ -124,14 +152,19 @@ impl Difference {
     #[must_use]
     pub fn told(all: &[Self]) -> String {
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();
-        all.join(", ")
+        all.join("; ")
     }
 }
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (is, wanted) = self.values();
-        let text = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-        write!(f, "{} is {}, wanted {}", self.field(), text(is), text(wanted))
+        let is = is.unwrap_or_else(|| "not set".to_owned());
+        write!(f, "{} is {is}, ", self.field())?;
+        match (self, wanted) {
+            (Self::Number { .. }, Some(wanted)) => write!(f, "the manifest says {wanted}"),
+            (Self::Number { .. }, None) => f.write_str("the manifest sets none"),
+            (Self::Restarts(_), wanted) => write!(f, "wanted {}", wanted.unwrap_or_default()),
+        }
     }
 }

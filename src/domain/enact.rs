@@ -133,6 +133,7 @@ fn write_down(
             record.troubles.remove(&seat);
             record.health.remove(&seat);
             record.updates.remove(&seat);
+            record.confirmed.remove(&seat);
         }
         Step::Cancel => {
             if let Some(instance) = record.instances.get_mut(&seat) {
@@ -160,7 +161,7 @@ fn write_down(
         Step::MakeNetwork if is_running(record, seat) => {}
         Step::MakeNetwork | Step::MakeVolume(_) | Step::Create => schedule(record, seat, now)?,
         Step::Update(..) => {
-            if let Reason::Differs(differing) = &planned.reason {
+            if let Reason::Differs(differing) | Reason::Edited(differing) = &planned.reason {
                 record.updates.insert(seat, Update { differing: differing.clone() });
             }
         }
@@ -212,7 +213,7 @@ fn note_of(planned: &Planned) -> Option<Note> {
     let Planned { seat, step, reason } = planned;
     let (seat, happening) = (*seat, reason.happening());
     match (step, reason) {
-        (Step::Begin { .. }, Reason::RolledBack { .. }) => {
+        (Step::Begin { .. }, Reason::RolledBack { .. } | Reason::Differs(_)) => {
             Some(Note::warning(seat, happening, format!("instance {seat} is wanted: {reason}")))
         }
         (Step::Begin { .. }, _) => {
@@ -225,11 +226,12 @@ fn note_of(planned: &Planned) -> Option<Note> {
             format!("instance {seat} is stopped: {reason}"),
         )),
         (Step::Unpause(_) | Step::Rename(_) | Step::Connect(_), _)
-        | (Step::MakeNetwork, Reason::Drift(_)) => {
+        | (Step::MakeNetwork, Reason::Drift(_))
+        | (Step::Update(..), Reason::Differs(_)) => {
             Some(Note::warning(seat, happening, format!("{} of {seat}: {reason}", step.name())))
         }
         (Step::Update(..), _) => {
-            Some(Note::normal(seat, Happening::Updated, format!("update of {seat}: {reason}")))
+            Some(Note::normal(seat, happening, format!("update of {seat}: {reason}")))
         }
         _ => None,
     }

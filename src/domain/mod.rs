@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 pub mod probe;
 pub mod pull;
+pub mod quantity;
 pub mod ready;
 pub mod record;
 pub mod repair;

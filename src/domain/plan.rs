@@ -196,8 +196,10 @@ pub enum Reason {
     },
     /// The engine says something else than what was done.
     Drift(String),
-    /// The engine has something else of it than it is to have.
+    /// Somebody changed what the engine has of it.
     Differs(Vec<Difference>),
+    /// The manifest changed what the engine is to have of it, and no new container is needed.
+    Edited(Vec<Difference>),
     /// What its instance was begun for.
     Because(String),
     /// It has ended and is not kept.

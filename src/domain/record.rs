@@ -17,6 +17,7 @@ use super::outcome::Cause;
 use super::repair::Repairs;
 use super::source::Place;
 use super::task::Task;
+use super::template::Resources;
 use super::time::{Mono, Timestamp};
 
 /// How many revisions are kept, besides the last ready one.
@@ -51,6 +52,9 @@ pub struct Record {
     pub updates: BTreeMap<Seat, Update>,
     /// What was repaired lately, in this process.
     pub repairs: Repairs,
+    /// The resources of an instance's container when they were last seen to be as wanted, in this
+    /// process: what is there instead later tells an edit of the manifest from somebody's hand.
+    pub confirmed: BTreeMap<Seat, Resources>,
 }
 
 /// An update of a container, as far as it was not seen to have taken it.
@@ -199,6 +203,7 @@ impl Record {
             health: BTreeMap::new(),
             updates: BTreeMap::new(),
             repairs: Repairs::new(),
+            confirmed: BTreeMap::new(),
         }
     }
 }

@@ -85,6 +85,7 @@ impl Reason {
             Self::Superseded(_) => Happening::Superseded,
             Self::MakesWay { .. } => Happening::MakesWay,
             Self::Drift(_) | Self::Differs(_) => Happening::Drift,
+            Self::Edited(_) => Happening::Updated,
             Self::Because(_) => Happening::Begun,
             Self::Cleanup => Happening::Cleanup,
         }
@@ -107,12 +108,10 @@ impl fmt::Display for Reason {
         match self {
             Self::Wanted => f.write_str("the manifest asks for it"),
             Self::Resumed => f.write_str("it is wanted again"),
-            Self::Changed(changes) => {
-                for (index, change) in changes.iter().enumerate() {
-                    let comma = if index == 0 { "" } else { ", " };
-                    write!(f, "{comma}{change}")?;
-                }
-                Ok(())
+            Self::Changed(changes) => listed(f, changes),
+            Self::Edited(differing) => {
+                let changes: Vec<_> = differing.iter().map(Difference::as_change).collect();
+                listed(f, &changes)
             }
             Self::Ended { seat, reason, exit_code, message } => {
                 write!(f, "{seat} ended: {reason}")?;
@@ -145,6 +144,14 @@ impl fmt::Display for Reason {
             Self::Cleanup => f.write_str("it has ended and is not kept"),
         }
     }
+}
+
+fn listed(f: &mut fmt::Formatter<'_>, changes: &[FieldChange]) -> fmt::Result {
+    for (index, change) in changes.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        write!(f, "{comma}{change}")?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for StopFirst {

@@ -18,7 +18,7 @@ const DEEDS: [(&[&str], &str); 6] = [
     (&["network", "disconnect", "NETWORK", "CONTAINER"], "it was cut off from network"),
     (
         &["update", "--memory", "64m", "--memory-swap", "64m", "CONTAINER"],
-        "resources.limits.memory is 67108864, wanted 33554432",
+        "resources.limits.memory is 64Mi, the manifest says 32Mi",
     ),
     (&["update", "--cpu-shares", "2048", "CONTAINER"], "resources.requests.cpu"),
     (

@@ -87,7 +87,7 @@ fn update(
         return None;
     }
     let step = Step::Update(container.id.clone(), target.task.template.resources);
-    Some((step, Reason::Differs(differing)))
+    Some((step, target::why_differs(world, instance, differing)))
 }
 
 /// Why something that drifted is mended now, if it is.

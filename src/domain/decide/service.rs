@@ -262,12 +262,21 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     let Some(made_from) = world.record.revisions.get(&old.revision) else {
         return Reason::Wanted;
     };
-    let mut changes = super::changes(&made_from.task, target.task);
-    if changes.is_empty() {
-        let differing = target::differences(world, target, old);
-        changes = differing.iter().map(Difference::as_change).collect();
+    let changes = super::changes(&made_from.task, target.task);
+    if !changes.is_empty() {
+        return Reason::Changed(changes);
     }
-    if changes.is_empty() { Reason::Resumed } else { Reason::Changed(changes) }
+    let differing = target::differences(world, target, old);
+    if differing.is_empty() {
+        return Reason::Resumed;
+    }
+    match target::why_differs(world, old, differing) {
+        // That takes another container.
+        Reason::Edited(differing) => {
+            Reason::Changed(differing.iter().map(Difference::as_change).collect())
+        }
+        by_hand => by_hand,
+    }
 }
 
 /// A slot whose only instance is made from something else.

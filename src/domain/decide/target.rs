@@ -9,7 +9,7 @@ use crate::domain::exclusive::{self, Made};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{EndReason, Instance, State};
 use crate::domain::name::WorkerName;
-use crate::domain::plan::{Failure, Plan};
+use crate::domain::plan::{Failure, Plan, Reason};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
 use crate::domain::time::Mono;
@@ -212,6 +212,23 @@ pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
 /// away.
 fn loses_resource(world: &World, target: &Target, instance: &Instance) -> bool {
     differences(world, target, instance).iter().any(Difference::takes_away)
+}
+
+/// Why an instance's container is given what it differs in, by an update or by another container:
+/// the manifest's change, unless somebody changed some of it on the engine.
+pub fn why_differs(world: &World, instance: &Instance, differing: Vec<Difference>) -> Reason {
+    let record = world.record;
+    let made_with = || {
+        let revision = record.revisions.get(&instance.revision)?;
+        Some(&revision.task.template.resources)
+    };
+    let before = record.confirmed.get(&instance.seat).or_else(made_with);
+    let is_edit = |it: &Difference| before.is_some_and(|before| it.is_edit(before));
+    if differing.iter().all(is_edit) {
+        Reason::Edited(differing)
+    } else {
+        Reason::Differs(differing)
+    }
 }
 
 /// In what an instance's container is not as an update could make it; nothing while that is not

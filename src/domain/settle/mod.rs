@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use super::container::{Container, Details, Status};
 use super::decide::give_up::gives_up;
+use super::decide::in_force;
+use super::difference::Difference;
 use super::event::Note;
 use super::happening::Happening;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
@@ -62,6 +64,7 @@ pub fn settle(
         notes.extend(told(record, seat));
     }
     notes.extend(checks::take_checks(record, seen, now));
+    confirm_resources(record, seen);
     note_runs(record);
     notes
 }
@@ -109,6 +112,22 @@ fn take_updates(updates: &mut BTreeMap<Seat, Update>, seat: Seat, container: &Co
         update.differing.retain(|it| it.is_still(has));
         if update.differing.is_empty() {
             updates.remove(&seat);
+        }
+    }
+}
+
+/// Notes what containers have that is as it is wanted now.
+fn confirm_resources(record: &mut Record, seen: &BTreeMap<Seat, Seen>) {
+    for (seat, seen) in seen {
+        let Seen::Present(container) = seen else { continue };
+        let Some(has) = &container.details else { continue };
+        let known = record.confirmed.get(seat);
+        if known.is_some_and(|known| Difference::between(has, known).is_empty()) {
+            continue;
+        }
+        let wanted = in_force(record).template.resources;
+        if record.instances.contains_key(seat) && Difference::between(has, &wanted).is_empty() {
+            record.confirmed.insert(*seat, wanted);
         }
     }
 }

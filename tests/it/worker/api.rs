@@ -132,7 +132,9 @@ async fn every_answer_must_be_what_the_description_says() {
                 .map(|it| format!("{}: {it}", it.instance_path()))
                 .collect();
             assert!(wrong.is_empty(), "{path}: {wrong:#?}\n{body:#}");
-            assert!(body.as_array().is_none_or(|list| !list.is_empty()), "{path} is empty");
+            // Nothing is being pulled.
+            let may_be_empty = path == "/v1/pulls";
+            assert!(may_be_empty || body != json!([]), "{path} is empty");
             asked.insert(path);
         }
     }

@@ -45,15 +45,15 @@ const DEEDS: [Deed; 9] = [
             let requests = Requests { nano_cpus: Some(2_000_000_000), memory: None };
             drop(host.engine.update_by_hand(id, Resources { limits, requests }));
         },
-        "Updated",
-        "resources.limits.memory is 1073741824, wanted 67108864, \
-         resources.requests.cpu (1024ths) is 2048, wanted 256",
+        "Drift",
+        "resources.limits.memory is 1Gi, the manifest says 64Mi; \
+         resources.requests.cpu is 2, the manifest says 250m",
         false,
     ),
     (
         "update --restart",
         |host, id| host.engine.restart_by_policy(id, "unless-stopped"),
-        "Updated",
+        "Drift",
         "the engine's restart policy is unless-stopped, wanted no",
         false,
     ),
@@ -332,7 +332,7 @@ async fn what_the_engine_takes_and_drops_must_be_told_to_it_once_and_named() {
     let (id, status) = (host.only("web"), host.status("web").await);
     assert_eq!(host.calls(Operation::Update), 1);
     let says = &status.condition(converged).unwrap().message;
-    assert!(says.contains("resources.limits.memory is none, wanted 67108864"), "{says}");
+    assert!(says.contains("resources.limits.memory is not set, the manifest says 64Mi"), "{says}");
     assert!(status.is_settled());
     // What it does take is put back, as often as somebody changes it.
     for round in 2..5 {

@@ -65,7 +65,7 @@ fn changed_limits_must_be_put_back() {
     play.run();
     play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(1 << 30));
     expect![[r#"
-        1534s update 0.1: resources.limits.memory is 1073741824, wanted 67108864
+        1534s update 0.1: resources.limits.memory is 1Gi, the manifest says 64Mi
     "#]]
     .assert_eq(&play.run());
 }
@@ -81,9 +81,53 @@ fn changed_requests_must_be_put_back() {
         *reserved = Reserved { cpu_shares: Some(1024), memory: Some(1 << 30) };
     });
     expect![[r#"
-        1534s update 0.1: resources.requests.cpu (1024ths) is 1024, wanted 256, resources.requests.memory is 1073741824, wanted 33554432
+        1534s update 0.1: resources.requests.cpu is 1, the manifest says 250m; resources.requests.memory is 1Gi, the manifest says 32Mi
     "#]]
     .assert_eq(&play.run());
+}
+
+#[test]
+fn who_changed_a_limit_must_be_told_apart() {
+    let last = |play: &Play| {
+        let note = play.notes.last().unwrap();
+        format!("{:?} {}: {}", note.severity, note.reason.word(), note.message)
+    };
+    let mut play = running();
+    play.edit(|task| task.template.resources.limits.memory = Some(32 << 20));
+    play.run();
+    play.edit(|task| task.template.resources.limits.memory = Some(128 << 20));
+    play.run();
+    expect![[
+        r#"Normal Updated: update of 0.1: resources.limits.memory changed from "32Mi" to "128Mi""#
+    ]]
+    .assert_eq(&last(&play));
+    // Somebody makes it what the manifest said before.
+    let by_hand = |play: &mut Play, bytes: u64| {
+        play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(bytes));
+        play.run();
+    };
+    by_hand(&mut play, 32 << 20);
+    expect![
+        "Warning Drift: update of 0.1: resources.limits.memory is 32Mi, the manifest says 128Mi"
+    ]
+    .assert_eq(&last(&play));
+    // The same where nobody was there to see it.
+    play.restart();
+    by_hand(&mut play, 64 << 20);
+    expect![
+        "Warning Drift: update of 0.1: resources.limits.memory is 64Mi, the manifest says 128Mi"
+    ]
+    .assert_eq(&last(&play));
+}
+
+#[test]
+fn a_limit_that_somebody_set_must_be_told_where_it_takes_another_container() {
+    let mut play = running();
+    play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.memory = Some(64 << 20));
+    play.run();
+    let begun = play.notes.iter().find(|note| note.seat.is_some_and(|seat| seat.attempt == 2));
+    let begun = begun.map(|it| format!("{:?} {}: {}", it.severity, it.reason.word(), it.message));
+    expect!["Warning Drift: instance 0.2 is wanted: resources.limits.memory is 64Mi, the manifest sets none"].assert_eq(&begun.unwrap());
 }
 
 #[test]
@@ -110,32 +154,32 @@ fn what_the_engine_does_not_take_must_be_asked_for_once_and_named() {
     });
     play.run_for(secs(600));
     expect![[r#"
-        768s update 0.1: resources.limits.cpu (billionths) is none, wanted 500000000, resources.limits.memory is none, wanted 67108864
+        768s update 0.1: resources.limits.cpu set to "500m", resources.limits.memory set to "64Mi"
     "#]]
     .assert_eq(&play.told());
     expect![[r#"
-        wait: an engine that takes it: it was told of 0.1, and still resources.limits.memory is none, wanted 67108864
+        wait: an engine that takes it: it was told of 0.1, and still resources.limits.memory is not set, the manifest says 64Mi
     "#]]
     .assert_eq(&play.look());
     // What it does take is put back all the same.
     play.tamper("web.0.1", |it| it.details.as_mut().unwrap().limits.nano_cpus = Some(7));
     play.run_for(secs(600));
     expect![[r#"
-        1368s update 0.1: resources.limits.cpu (billionths) is 7, wanted 500000000, resources.limits.memory is none, wanted 67108864
+        1368s update 0.1: resources.limits.cpu is 7n, the manifest says 500m; resources.limits.memory is not set, the manifest says 64Mi
     "#]]
     .assert_eq(&play.told());
     // Something else is wanted: it is tried with that.
     play.edit(|task| task.template.resources.limits.memory = Some(128 << 20));
     play.run_for(secs(600));
     expect![[r#"
-        1968s update 0.1: resources.limits.memory is none, wanted 134217728
+        1968s update 0.1: resources.limits.memory set to "128Mi"
     "#]]
     .assert_eq(&play.told());
     // The same host with another kernel, and evenkeel starts anew.
     play.engine.lacks_memory_limits = false;
     play.restart();
     expect![[r#"
-        2568s update 0.1: resources.limits.memory is none, wanted 134217728
+        2568s update 0.1: resources.limits.memory set to "128Mi"
     "#]]
     .assert_eq(&play.run());
 }
@@ -307,13 +351,13 @@ fn limits_that_are_changed_again_and_again_must_be_put_back_ever_more_seldom() {
     assert_eq!(again_and_again(&mut play, 1, deed), [0, 1, 3, 7, 15, 31, 63]);
     deed(&mut play);
     expect![[r#"
-        wait: the next repair of 0.1, as 7 before it did not last: resources.limits.memory is 1073741824, wanted 67108864
+        wait: the next repair of 0.1, as 7 before it did not last: resources.limits.memory is 1Gi, the manifest says 64Mi
     "#]]
     .assert_eq(&play.look());
     // What another manifest asks for was never undone.
     play.edit(|task| task.template.resources.limits.memory = Some(128 << 20));
     expect![[r#"
-        update 0.1: resources.limits.memory is 1073741824, wanted 134217728
+        update 0.1: resources.limits.memory is 1Gi, the manifest says 128Mi
     "#]]
     .assert_eq(&play.look());
 }
@@ -333,7 +377,7 @@ fn a_limit_that_is_changed_again_before_anybody_looks_must_be_put_back_once_that
     play.look();
     deed(&mut play);
     expect![[r#"
-        wait: the next repair of 0.1, as the one before did not last: resources.limits.memory is 1073741824, wanted 67108864
+        wait: the next repair of 0.1, as the one before did not last: resources.limits.memory is 1Gi, the manifest says 64Mi
     "#]]
     .assert_eq(&play.look());
     play.run();

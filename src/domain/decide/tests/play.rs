@@ -190,6 +190,7 @@ impl Play {
             actor.record.troubles.clear();
             actor.record.updates.clear();
             actor.record.repairs.clear();
+            actor.record.confirmed.clear();
             actor.record.names_taken.clear();
             actor.record.health.clear();
             for instance in actor.record.instances.values_mut() {

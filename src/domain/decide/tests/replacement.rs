@@ -100,19 +100,19 @@ fn changed_requests_must_be_made_in_place_and_replace_only_where_one_is_taken_aw
     let requests = Requests { nano_cpus: Some(500_000_000), memory: Some(32 << 20) };
     play.edit(|task| task.template.resources.requests = requests);
     expect![[r#"
-        768s update 0.1: resources.requests.cpu (1024ths) is none, wanted 512, resources.requests.memory is none, wanted 33554432
+        768s update 0.1: resources.requests.cpu set to "500m", resources.requests.memory set to "32Mi"
     "#]]
     .assert_eq(&play.run());
     play.edit(|task| task.template.resources.requests.memory = Some(16 << 20));
     expect![[r#"
-        1534s update 0.1: resources.requests.memory is 33554432, wanted 16777216
+        1534s update 0.1: resources.requests.memory changed from "32Mi" to "16Mi"
     "#]]
     .assert_eq(&play.run());
     play.edit(|task| task.template.resources.requests.nano_cpus = None);
     expect![[r#"
-        2300s begin 0.2 revision 1: resources.requests.cpu (1024ths) removed (was 512)
-        2300s create 0.2: resources.requests.cpu (1024ths) removed (was 512)
-        2300s start 0.2: resources.requests.cpu (1024ths) removed (was 512)
+        2300s begin 0.2 revision 1: resources.requests.cpu removed (was "500m")
+        2300s create 0.2: resources.requests.cpu removed (was "500m")
+        2300s start 0.2: resources.requests.cpu removed (was "500m")
         2302s stop 0.1 grace 10s: 0.2 has taken over
     "#]]
     .assert_eq(&play.run());
@@ -157,14 +157,14 @@ fn what_its_containers_are_not_made_of_must_replace_nothing() {
     assert_eq!(play.run(), "");
     play.edit(|task| task.template.resources.limits.memory = Some(64 << 20));
     expect![[r#"
-        1534s update 0.1: resources.limits.memory is none, wanted 67108864
+        1534s update 0.1: resources.limits.memory set to "64Mi"
     "#]]
     .assert_eq(&play.run());
     play.edit(|task| task.template.resources.limits.memory = None);
     expect![[r#"
-        2300s begin 0.2 revision 1: resources.limits.memory removed (was 67108864)
-        2300s create 0.2: resources.limits.memory removed (was 67108864)
-        2300s start 0.2: resources.limits.memory removed (was 67108864)
+        2300s begin 0.2 revision 1: resources.limits.memory removed (was "64Mi")
+        2300s create 0.2: resources.limits.memory removed (was "64Mi")
+        2300s start 0.2: resources.limits.memory removed (was "64Mi")
         2302s stop 0.1 grace 10s: 0.2 has taken over
     "#]]
     .assert_eq(&play.run());
