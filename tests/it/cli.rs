@@ -784,6 +784,7 @@ fn sync_without_an_engine_must_end_at_its_deadline_and_say_why() {
     shell.write("tasks/web.yaml", WEB);
     let ran = shell.run(&["sync", "tasks", "--timeout", "1s"]).exits(3);
     assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\nwaiting for that: web\n"), "{}", ran.stderr);
     assert!(!ran.stderr.contains('\u{1b}'), "no colours without a terminal: {:?}", ran.stderr);
     assert!(ran.stdout.starts_with("NAME   READY   STATUS\nweb    0/1"), "{}", ran.stdout);
 }

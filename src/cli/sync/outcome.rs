@@ -7,7 +7,8 @@ use crate::cli::pick::short;
 use crate::cli::table::{Table, column};
 use crate::cli::{Exit, escape, fold, health, out};
 use crate::domain::diagnostic::Diagnostic;
-use crate::domain::status::{Phase, TaskStatus};
+use crate::domain::instance::State;
+use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus};
 use crate::manifest::render::{self, Colour};
 use crate::worker::command::Overview;
 
@@ -44,16 +45,13 @@ impl Outcome {
             let shown = render::people(&problems, Colour::Always, room);
             out::show(&format!("\n{}", fold::diagnostics(&shown, room)));
         }
-        for sentence in self.held(common) {
+        let suspended = self.tasks.iter().filter_map(|task| {
+            let why = health::suspended(task, |words| common.again(words))?;
+            Some(format!("{} is {}: {}", short(&task.name), health::word(task), escape::line(&why)))
+        });
+        let held = self.held(common).into_iter();
+        for sentence in held.chain(self.of_tasks()).chain(suspended) {
             out::say(&sentence);
-        }
-        let is_late = self.ended == Exit::Deadline;
-        for task in self.tasks.iter().filter(|task| task.problems.is_empty()) {
-            let suspended = health::suspended(task, |words| common.again(words));
-            if let Some(why) = why(task, is_late).or(suspended) {
-                let name = short(&task.name);
-                out::say(&format!("{name} is {}: {}", health::word(task), escape::line(&why)));
-            }
         }
         let exit = self.exit();
         match exit {
@@ -64,6 +62,35 @@ impl Outcome {
             _ => {}
         }
         Ok(exit)
+    }
+
+    /// Why tasks are not as they should be, a sentence for each; and which of them wait for what holds
+    /// all of it.
+    fn of_tasks(&self) -> Vec<String> {
+        let is_late = self.ended == Exit::Deadline;
+        let mut said = Vec::new();
+        let mut held = Vec::new();
+        for task in &self.tasks {
+            let late = is_late && !task.is_settled();
+            // What is wrong with its manifest is shown as such.
+            let trouble = health::trouble(task).filter(|_| task.problems.is_empty());
+            let why = match trouble {
+                Some((reason, _)) if health::is_general(reason) => {
+                    held.extend(late.then(|| short(&task.name)));
+                    continue;
+                }
+                Some((_, message)) if late => join(message, &awaited(task)),
+                Some((_, message)) => message.to_owned(),
+                None if late => awaited(task),
+                None => continue,
+            };
+            let name = short(&task.name);
+            said.push(format!("{name} is {}: {}", health::word(task), escape::line(&why)));
+        }
+        if !held.is_empty() {
+            said.push(format!("waiting for that: {}", held.join(", ")));
+        }
+        said
     }
 
     /// What holds all of it.
@@ -127,15 +154,106 @@ fn beneath(dir: &Path, problem: &Diagnostic) -> Diagnostic {
     Diagnostic { file: dir.join(&problem.file).display().to_string(), ..problem.clone() }
 }
 
-/// Why a task is not as it should be; of one that is late, what it still waits for.
-fn why(task: &TaskStatus, is_late: bool) -> Option<String> {
-    match health::trouble(task) {
-        // That is told once for all of them.
-        Some((reason, _)) if health::is_general(reason) => return None,
-        Some((_, message)) => return Some(message.to_owned()),
-        None => {}
+/// What a task that is not settled waits for.
+fn awaited(task: &TaskStatus) -> String {
+    let waits = match task.waiting_for.as_slice() {
+        [] => None,
+        [one] => Some(format!("waiting for {one}")),
+        [first, more @ ..] => Some(format!("waiting for {first}, and {} more", more.len())),
+    };
+    let running = task.instances.iter().filter(|it| it.state == State::Running);
+    let running: Vec<String> = running.map(|it| format!("{}.{}", it.slot, it.attempt)).collect();
+    let is_run = task.kind == Kind::Job && !running.is_empty();
+    let run = || is_run.then(|| format!("waiting for {} to end", running.join(", ")));
+    let said = || task.condition(ConditionType::Converged).map(|it| it.message.clone());
+    let first = waits.or_else(|| task.doing.first().cloned()).or_else(run).or_else(said);
+    first.unwrap_or_else(|| "waiting for the first look at it".to_owned())
+}
+
+/// Both, unless the first tells the second already.
+fn join(message: &str, awaited: &str) -> String {
+    let what = awaited.strip_prefix("waiting for ").unwrap_or(awaited);
+    if message.contains(what) { message.to_owned() } else { format!("{message}; {awaited}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn task(name: &str, changes: Value) -> TaskStatus {
+        let condition = |type_: &str, status: &str, reason: &str, message: &str| {
+            json!({
+                "type": type_, "status": status, "reason": reason, "message": message,
+                "lastTransitionTime": "2026-01-31T09:30:00Z", "observedGeneration": 1,
+            })
+        };
+        let mut status = json!({
+            "name": name, "uid": uuid::Uuid::nil(), "kind": "Service", "phase": "Progressing",
+            "generation": 1, "observedGeneration": 1, "replicas": 1, "readyReplicas": 0,
+            "updatedReplicas": 1, "restarts": 0, "instances": [],
+            "conditions": [condition("Converged", "True", "Converged", "nothing is to be done")],
+            "source": {"file": "web.yaml", "line": 1}, "image": "i",
+            "createdAt": "2026-01-31T09:30:00Z",
+        });
+        let Value::Object(changes) = changes else { panic!("{changes}") };
+        for (key, value) in changes {
+            match (key.as_str(), value) {
+                ("crash", message) => {
+                    let message = message.as_str().unwrap();
+                    let ready = condition("Ready", "False", "CrashLoop", message);
+                    status["conditions"].as_array_mut().unwrap().push(ready);
+                }
+                ("engine", message) => {
+                    let message = message.as_str().unwrap();
+                    let it = condition("Converged", "Unknown", "EngineUnavailable", message);
+                    status["conditions"] = json!([it]);
+                }
+                (key, value) => status[key] = value,
+            }
+        }
+        serde_json::from_value(status).unwrap()
     }
-    let waits = task.waiting_for.first().map(|it| format!("waiting for {it}"));
-    let unsettled = is_late && !task.is_settled();
-    unsettled.then(|| waits.or_else(|| task.doing.first().cloned())).flatten()
+
+    #[test]
+    fn at_its_deadline_each_task_that_is_not_settled_must_be_told_with_what_it_waits_for() {
+        let run = |slot: u16| {
+            json!({
+                "id": uuid::Uuid::nil(), "slot": slot, "attempt": 1, "state": "Running",
+                "ready": true, "image": "i", "revision": 1, "because": "",
+            })
+        };
+        let tasks = vec![
+            task("well", json!({"phase": "Running", "readyReplicas": 1})),
+            task("slow", json!({"waitingFor": ["0.1 to stay up"]})),
+            task("wide", json!({"waitingFor": ["0.1 to stay up", "1.1 to stay up"]})),
+            task(
+                "crash",
+                json!({"crash": "0.2 ended: Error", "waitingFor": ["back-off before 0.3"]}),
+            ),
+            task("busy", json!({"doing": ["create 0.1: the manifest asks for it"]})),
+            task("job", json!({"kind": "Job", "instances": [run(0), run(1)]})),
+            task("held", json!({"engine": "the engine can't be asked: refused"})),
+        ];
+        let overview = json!({
+            "worker": "default", "version": "0", "pid": 1, "source": "/srv", "files": 1,
+            "problems": [], "goingDown": false, "tasks": 6,
+        });
+        let overview: Overview = serde_json::from_value(overview).unwrap();
+        let told = |ended| {
+            let outcome = Outcome { ended, overview: overview.clone(), tasks: tasks.clone() };
+            outcome.of_tasks().join("\n")
+        };
+        expect_test::expect![[r#"
+            slow is Progressing: waiting for 0.1 to stay up
+            wide is Progressing: waiting for 0.1 to stay up, and 1 more
+            crash is Progressing(CrashLoop): 0.2 ended: Error; waiting for back-off before 0.3
+            busy is Progressing: create 0.1: the manifest asks for it
+            job is Progressing: waiting for 0.1, 1.1 to end
+            waiting for that: held"#]]
+        .assert_eq(&told(Exit::Deadline));
+        expect_test::expect!["crash is Progressing(CrashLoop): 0.2 ended: Error"]
+            .assert_eq(&told(Exit::Ok));
+    }
 }
