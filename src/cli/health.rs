@@ -6,7 +6,7 @@ use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
 use crate::worker::command::Held;
 
 /// What somebody has to do something about, though the task may run well.
-const BLOCKED: [&str; 12] = [
+const BLOCKED: [&str; 13] = [
     "SourceUnavailable",
     "EngineChanged",
     "PruneHeld",
@@ -18,6 +18,7 @@ const BLOCKED: [&str; 12] = [
     "VolumeInUse",
     "FeatureUnsupported",
     "Drift",
+    "StuckRemoving",
     "EngineUnavailable",
 ];
 

@@ -62,7 +62,8 @@ pub struct Opened {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Every task, sorted by name. What belongs to this process alone (`moved_at`, `progressed_at`,
-    /// `pull_trouble`, `troubles`, `names_taken`, `updates`, `confirmed`, `repairs`, `health`) begins anew.
+    /// `pull_trouble`, `troubles`, `names_taken`, `updates`, `removing`, `confirmed`, `repairs`,
+    /// `health`) begins anew.
     pub records: Vec<Record>,
     /// What else the worker wrote down, by key.
     pub meta: BTreeMap<String, String>,

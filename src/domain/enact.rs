@@ -134,6 +134,7 @@ fn write_down(
             record.health.remove(&seat);
             record.updates.remove(&seat);
             record.confirmed.remove(&seat);
+            record.removing.remove(&seat);
         }
         Step::Cancel => {
             if let Some(instance) = record.instances.get_mut(&seat) {

@@ -57,6 +57,8 @@ pub enum Happening {
     PortConflict,
     /// Something that is mounted is still written by another instance.
     VolumeInUse,
+    /// The engine has been removing a container for long.
+    StuckRemoving,
     /// The policy does not allow it.
     PolicyDenied,
     /// A move that the table of states does not allow was refused.
@@ -138,6 +140,7 @@ impl Happening {
             Self::RolledBack => "RolledBack",
             Self::PortConflict => "PortConflict",
             Self::VolumeInUse => "VolumeInUse",
+            Self::StuckRemoving => "StuckRemoving",
             Self::PolicyDenied => "PolicyDenied",
             Self::IllegalMove => "IllegalMove",
             Self::Revision => "Revision",
@@ -202,6 +205,7 @@ impl Happening {
             | Self::RolledBack
             | Self::PortConflict
             | Self::VolumeInUse
+            | Self::StuckRemoving
             | Self::PolicyDenied
             | Self::IllegalMove => true,
             Self::Revision

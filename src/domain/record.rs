@@ -50,6 +50,8 @@ pub struct Record {
     /// process. Once the engine says that it is done and the same is asked for again, the engine
     /// does not take it: that is no reason to tell it without end.
     pub updates: BTreeMap<Seat, Update>,
+    /// Since when the engine is seen removing a container, in this process.
+    pub removing: BTreeMap<Seat, Mono>,
     /// What was repaired lately, in this process.
     pub repairs: Repairs,
     /// The resources of an instance's container when they were last seen to be as wanted, in this
@@ -202,6 +204,7 @@ impl Record {
             names_taken: BTreeMap::new(),
             health: BTreeMap::new(),
             updates: BTreeMap::new(),
+            removing: BTreeMap::new(),
             repairs: Repairs::new(),
             confirmed: BTreeMap::new(),
         }

@@ -79,6 +79,8 @@ pub enum Waiting {
         /// When.
         at: Mono,
     },
+    /// The engine, which has been removing a container for long, and what it said of that.
+    StuckRemoving(Seat, Option<String>),
     /// A free place among the restarts after failures of all tasks.
     RestartPace(Mono),
     /// A host port that another task has.
@@ -145,6 +147,7 @@ impl Waiting {
             | Self::Denied(_)
             | Self::HostPath(_)
             | Self::Unsupported(..)
+            | Self::StuckRemoving(..)
             | Self::Step(..)
             | Self::Observation(_)
             | Self::Discovery
@@ -170,6 +173,7 @@ impl Waiting {
             | Self::Proof(seat, _)
             | Self::Readiness(seat, _)
             | Self::Stopping(seat)
+            | Self::StuckRemoving(seat, _)
             | Self::Unsupported(seat, _) => Some(*seat),
             Self::Engine(_)
             | Self::EngineChanged(_)

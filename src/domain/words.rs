@@ -233,6 +233,7 @@ impl Waiting {
             Self::Mount { .. } | Self::Loose { holding: Holding::Mount(_), .. } => "VolumeInUse",
             Self::Unsupported(..) => "FeatureUnsupported",
             Self::Repair { .. } => "Drift",
+            Self::StuckRemoving(..) => "StuckRemoving",
             Self::Readiness(_, Some(_)) => "ProbeFailed",
             Self::Manifest | Self::Proof(..) | Self::Readiness(_, None) | Self::Stopping(_) => {
                 "Waiting"
@@ -245,6 +246,7 @@ impl Waiting {
     pub fn happening(&self) -> Option<Happening> {
         match self {
             Self::Denied(_) => Some(Happening::PolicyDenied),
+            Self::StuckRemoving(..) => Some(Happening::StuckRemoving),
             Self::Port { .. }
             | Self::BusyPort(..)
             | Self::Loose { holding: Holding::Port(_), .. } => Some(Happening::PortConflict),
@@ -316,6 +318,14 @@ impl fmt::Display for Waiting {
             }
             Self::Repair { seat, before, what, .. } => {
                 write!(f, "the next repair of {seat}, as {before} before it did not last: {what}")
+            }
+            Self::StuckRemoving(seat, said) => {
+                let said = said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
+                write!(
+                    f,
+                    "the engine to get through with the removal of {seat}, which it has been at \
+                     for more than a minute{said}"
+                )
             }
             Self::RestartPace(_) => f.write_str("a place among the restarts after failures"),
             Self::Port { port, task, place, leaving } => {

@@ -245,13 +245,13 @@ mod tests {
             let outcome = Outcome { ended, overview: overview.clone(), tasks: tasks.clone() };
             outcome.of_tasks().join("\n")
         };
-        expect_test::expect![[r#"
+        expect_test::expect![[r"
             slow is Progressing: waiting for 0.1 to stay up
             wide is Progressing: waiting for 0.1 to stay up, and 1 more
             crash is Progressing(CrashLoop): 0.2 ended: Error; waiting for back-off before 0.3
             busy is Progressing: create 0.1: the manifest asks for it
             job is Progressing: waiting for 0.1, 1.1 to end
-            waiting for that: held"#]]
+            waiting for that: held"]]
         .assert_eq(&told(Exit::Deadline));
         expect_test::expect!["crash is Progressing(CrashLoop): 0.2 ended: Error"]
             .assert_eq(&told(Exit::Ok));

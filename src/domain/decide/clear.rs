@@ -1,16 +1,21 @@
 //! What is kept of instances that have ended, and what is removed.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::retire::grace;
 use super::waits_to_retry;
 use crate::domain::container::Status;
-use crate::domain::instance::Instance;
+use crate::domain::instance::{Instance, Seat};
 use crate::domain::plan::{Plan, Reason, Step};
+use crate::domain::waits::Waiting;
 use crate::domain::world::{Seen, World};
 
 /// How many ended runs of a job are kept in a slot.
 const JOB_RUNS_KEPT: usize = 3;
+
+/// How long the engine may be at a removal.
+const REMOVAL: Duration = Duration::from_secs(60);
 
 /// Removes what has ended, but the last of each slot (the last three of a job's).
 pub fn clear(world: &World, plan: &mut Plan) {
@@ -43,6 +48,7 @@ fn ended<'a>(world: &'a World) -> impl DoubleEndedIterator<Item = &'a Instance> 
 
 fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool) {
     let seat = instance.seat;
+    let is_stuck = is_stuck(world, plan, seat);
     if world.in_flight.contains_key(&seat) || plan.touches(seat) {
         return;
     }
@@ -57,10 +63,15 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
                 let step = Step::Stop(container.id.clone(), grace(world, instance));
                 plan.step(seat, step, Reason::Drift(revived));
             }
-            Status::Created | Status::Exited | Status::Removing if !is_kept => {
+            // Half of it is gone: there is nothing to keep.
+            Status::Removing if is_stuck => {
                 plan.step(seat, Step::Remove(container.id.clone()), Reason::Cleanup);
             }
-            Status::Created | Status::Exited | Status::Removing | Status::Other(_) => {}
+            Status::Removing => plan.wait(Waiting::Observation(seat)),
+            Status::Created | Status::Exited if !is_kept => {
+                plan.step(seat, Step::Remove(container.id.clone()), Reason::Cleanup);
+            }
+            Status::Created | Status::Exited | Status::Other(_) => {}
         },
         Seen::Absent if !is_kept => plan.step(seat, Step::Forget, Reason::Cleanup),
         Seen::Unknown if !is_kept && instance.container.is_none() => {
@@ -68,4 +79,17 @@ fn clear_one(world: &World, plan: &mut Plan, instance: &Instance, is_kept: bool)
         }
         Seen::Absent | Seen::Unknown => {}
     }
+}
+
+/// Whether the engine does not get through with the removal of a container.
+fn is_stuck(world: &World, plan: &mut Plan, seat: Seat) -> bool {
+    let Some(since) = world.record.removing.get(&seat) else { return false };
+    let at = *since + REMOVAL;
+    if world.now.mono < at {
+        plan.wake(at);
+        return false;
+    }
+    let said = world.record.troubles.get(&seat).map(|trouble| trouble.message.clone());
+    plan.wait(Waiting::StuckRemoving(seat, said));
+    true
 }

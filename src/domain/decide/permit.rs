@@ -103,6 +103,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Retry { .. }
         | Waiting::Repair { .. }
         | Waiting::Unsupported(..)
+        | Waiting::StuckRemoving(..)
         | Waiting::Proof(..)
         | Waiting::Readiness(..)
         | Waiting::Doubt(..) => false,

@@ -36,14 +36,15 @@ pub fn retire(world: &World, plan: &mut Plan, instance: &Instance, reason: Reaso
     match world.seen(seat) {
         Seen::Unknown | Seen::Absent => plan.wait(Waiting::Observation(seat)),
         Seen::Present(container) => match container.status {
-            // A removal that the engine did not get through with is asked for again.
-            Status::Created | Status::Removing => {
+            Status::Created => {
                 plan.step(seat, Step::Remove(container.id.clone()), reason);
             }
             Status::Running | Status::Paused => {
                 plan.step(seat, Step::Stop(container.id.clone(), grace(world, instance)), reason);
             }
-            Status::Exited | Status::Other(_) => plan.wait(Waiting::Observation(seat)),
+            Status::Exited | Status::Removing | Status::Other(_) => {
+                plan.wait(Waiting::Observation(seat));
+            }
         },
     }
 }

@@ -14,6 +14,7 @@ mod permit;
 pub mod play;
 mod promises;
 mod readiness;
+mod removal;
 mod replacement;
 mod rollback;
 mod scale;

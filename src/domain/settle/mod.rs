@@ -21,12 +21,16 @@ use super::happening::Happening;
 use super::instance::{EndReason, IllegalMove, Instance, Seat, State};
 use super::once::note_runs;
 use super::record::{Record, Update};
-use super::time::{Now, Timestamp};
+use super::time::{Mono, Now, Timestamp};
 use super::world::{Engine, Seen};
 
 /// How close to the engine's start an end has to be for it to be the engine's doing, where nobody
 /// saw the process run before.
 const ENGINE_RESTART_WINDOW: Duration = Duration::from_secs(60);
+
+/// How a container that nobody asked us to remove went.
+const GONE: &str = "its container is gone, and it was not removed by evenkeel";
+const GOING: &str = "its container is being removed, and not by evenkeel";
 
 /// Moves the instances of a task to what the engine says of their containers.
 pub fn settle(
@@ -42,12 +46,13 @@ pub fn settle(
         let (before, began) = (instance.state, instance.started_at);
         let settled = match seen.get(seat) {
             Some(Seen::Present(container)) => observe(instance, container, engine, now),
-            Some(Seen::Absent) => miss(instance, engine, now),
+            Some(Seen::Absent) => miss(instance, engine, GONE, now),
             Some(Seen::Unknown) | None => Ok(()),
         };
         if let Some(Seen::Present(container)) = seen.get(seat) {
             take_updates(&mut record.updates, *seat, container);
         }
+        note_removing(&mut record.removing, *seat, seen.get(seat), now);
         notes.extend(settled.err().map(|refused| Note::refused(*seat, refused)));
         if instance.state != before {
             moves.push(*seat);
@@ -101,9 +106,22 @@ fn observe(
                 finish(instance, details, engine, now)?;
             }
         }
-        Status::Removing | Status::Other(_) => {}
+        // It does not run, and never will again.
+        Status::Removing => miss(instance, engine, GOING, now)?,
+        Status::Other(_) => {}
     }
     Ok(())
+}
+
+/// Notes since when the engine is removing a container, or that it no longer is.
+fn note_removing(removing: &mut BTreeMap<Seat, Mono>, seat: Seat, seen: Option<&Seen>, now: Now) {
+    match seen {
+        Some(Seen::Present(container)) if container.status == Status::Removing => {
+            removing.entry(seat).or_insert(now.mono);
+        }
+        Some(Seen::Present(_) | Seen::Absent) => drop(removing.remove(&seat)),
+        Some(Seen::Unknown) | None => {}
+    }
 }
 
 /// Forgets of an update what a container has taken of it.
@@ -187,14 +205,14 @@ fn near(one: Timestamp, other: Timestamp) -> bool {
     one.since(other) + other.since(one) <= ENGINE_RESTART_WINDOW
 }
 
-/// The engine says that there is no such container.
-fn miss(instance: &mut Instance, engine: &Engine, now: Now) -> Result<(), IllegalMove> {
+/// The engine says that there is no such container, or soon none: `how`, for people.
+fn miss(instance: &mut Instance, engine: &Engine, how: &str, now: Now) -> Result<(), IllegalMove> {
     let is_elsewhere = engine.another_since.is_some_and(|since| instance.created_at < since);
     let message = || {
         let why = if is_elsewhere {
             "the engine is another one, and its container is not on it"
         } else {
-            "its container is gone, and it was not removed by evenkeel"
+            how
         };
         why.to_owned()
     };

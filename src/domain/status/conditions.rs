@@ -93,6 +93,7 @@ fn converged(inputs: &StatusInputs) -> Finding {
         "VolumeInUse",
         "FeatureUnsupported",
         "Drift",
+        "StuckRemoving",
         "ImagePullFailed",
     ];
     let blocked = named

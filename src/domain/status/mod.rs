@@ -34,6 +34,9 @@ use facts::Facts;
 /// The engine did not take what it was told.
 const UNSUPPORTED: &str = "FeatureUnsupported";
 
+/// The engine does not get through with a removal.
+const STUCK: &str = "StuckRemoving";
+
 /// All that a status is made from.
 #[derive(Debug, Clone)]
 pub struct StatusInputs<'a> {
@@ -319,13 +322,18 @@ impl TaskStatus {
     pub fn is_settled(&self) -> bool {
         let converged = self.condition(ConditionType::Converged);
         let held = |it: &Condition| {
-            matches!(&*it.reason, "PruneHeld" | "SourceUnavailable" | "PolicyDenied" | UNSUPPORTED)
+            matches!(
+                &*it.reason,
+                "PruneHeld" | "SourceUnavailable" | "PolicyDenied" | STUCK | UNSUPPORTED
+            )
         };
         match self.phase {
             Phase::Suspended | Phase::Completed | Phase::Failed | Phase::Running => {
                 converged.is_some_and(|it| it.status == Truth::True || held(it))
             }
-            Phase::Stopping => converged.is_some_and(|it| it.reason == "SourceUnavailable"),
+            Phase::Stopping => {
+                converged.is_some_and(|it| matches!(&*it.reason, "SourceUnavailable" | STUCK))
+            }
             Phase::Progressing | Phase::Degraded | Phase::Pending => false,
         }
     }
@@ -336,8 +344,9 @@ impl TaskStatus {
     pub fn is_as_asked(&self) -> bool {
         let converged = self.condition(ConditionType::Converged);
         let lacks = converged.is_some_and(|it| it.reason == UNSUPPORTED);
+        let stays = converged.is_some_and(|it| it.reason == STUCK) && self.phase == Phase::Stopping;
         let is_held = self.suspended.is_some();
-        self.phase != Phase::Failed && self.refused.is_none() && !lacks && !is_held
+        self.phase != Phase::Failed && self.refused.is_none() && !lacks && !stays && !is_held
     }
 }
 

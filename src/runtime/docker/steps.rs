@@ -29,9 +29,9 @@ const STOP_MARGIN: Duration = Duration::from_secs(30);
 const REMOVE_DEADLINE: Duration = Duration::from_secs(60);
 /// For what only changes the engine's own books, or a cgroup.
 const SHORT_DEADLINE: Duration = Duration::from_secs(30);
-/// How long a removal that someone else began may take, and how often we look.
+/// How long a removal that someone else began may take, and how soon we look; ever more seldom then.
 const REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
-const REMOVAL_POLL: Duration = Duration::from_millis(100);
+const REMOVAL_POLL: Duration = Duration::from_millis(50);
 
 fn done_or_failed(result: Result<(), Failure>) -> Outcome {
     match result {
@@ -72,11 +72,15 @@ pub(super) async fn remove(address: &Address, engine: &Engine, id: &ContainerId)
 /// Someone else is removing it: waits until it is gone, but not for ever.
 async fn await_removal(address: &Address, id: &ContainerId, failure: Failure) -> Outcome {
     let deadline = Instant::now() + REMOVAL_DEADLINE;
+    let mut wait = REMOVAL_POLL;
     loop {
         match inspect(address, id).await {
             Ok(None) => return Outcome::Done(()),
             Ok(Some(_)) if Instant::now() >= deadline => return failure.outcome(),
-            Ok(Some(_)) => tokio::time::sleep(REMOVAL_POLL).await,
+            Ok(Some(_)) => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
             Err(unreachable) => return Outcome::Unknown(unreachable.0),
         }
     }

@@ -133,6 +133,48 @@ async fn what_somebody_undoes_every_few_seconds_must_be_mended_ever_more_seldom_
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_engine_does_not_get_through_removing_must_keep_nobody_else_waiting() {
+    let files = [("web.yaml", task("web", "  replicas: 2")), ("api.yaml", task("api", ""))];
+    let mut host = Host::with(&files).await;
+    sleep(secs(5)).await;
+    let stuck = host.live()["web.0.1"].clone();
+    host.engine.stick_in_removal(&stuck);
+    host.until("another one runs", secs(5), async |host| {
+        host.live_names() == ["api.0.1", "web.0.2", "web.1.1"]
+    })
+    .await;
+    let asked = host.calls(Operation::Remove);
+    host.until_reason("web", ConditionType::Converged, "StuckRemoving").await;
+    sleep(secs(600)).await;
+    assert!(host.calls(Operation::Remove) - asked <= 20, "{}", host.calls(Operation::Remove));
+    assert!(host.has_event("web", "StuckRemoving", "the removal of 0.1").await);
+    assert!(host.status("web").await.is_settled(), "nothing more becomes of it by itself");
+    // An update goes on beside it, and so do others.
+    host.write("web.yaml", &task("web", "  image: app:2\n  replicas: 2"));
+    host.write("api.yaml", &task("api", "  image: app:2"));
+    host.until("both are updated", secs(60), async |host| {
+        host.live_names() == ["api.0.2", "web.0.3", "web.1.2"]
+    })
+    .await;
+    // evenkeel starts anew, and nothing is doubled.
+    host.kill().await;
+    host.start().await;
+    host.until_reason("web", ConditionType::Converged, "StuckRemoving").await;
+    assert_eq!(host.live_names(), ["api.0.2", "web.0.3", "web.1.2"]);
+    host.remove(&["web.yaml"]);
+    host.until("the rest of it goes", secs(60), async |host| host.live_names() == ["api.0.2"])
+        .await;
+    sleep(secs(120)).await;
+    assert!(host.tasks().await.contains_key("default/web"), "it is not all gone");
+    host.engine.remove_by_hand(&stuck);
+    host.until("it is all gone", secs(90), async |host| {
+        !host.tasks().await.contains_key("default/web")
+    })
+    .await;
+    promises::assert_kept(&host.engine, true, "stuck");
+}
+
 /// What of a container must be as before.
 fn heart(container: &Container) -> (Status, Limits, Reserved, Option<String>, Vec<String>) {
     let details = container.details.as_ref().unwrap();

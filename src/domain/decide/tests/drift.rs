@@ -257,11 +257,6 @@ fn a_container_of_unknown_status_must_be_waited_for() {
         wait: the engine's answer about 0.1
     "#]]
     .assert_eq(&play.look());
-    play.tamper("web.0.1", |it| it.status = Status::Removing);
-    expect![[r#"
-        wait: the engine's answer about 0.1
-    "#]]
-    .assert_eq(&play.look());
     play.engine.containers.clear();
     expect![[r#"
         768s begin 0.2 revision 1: 0.1 ended: Lost: its container is gone, and it was not removed by evenkeel

@@ -277,6 +277,10 @@ impl Engine {
         if matches!(status, Some(Status::Running | Status::Paused)) {
             return rejected(Cause::Busy, Retry::Later, "it is running");
         }
+        if status == Some(&Status::Removing) {
+            let message = "removal of the container is already in progress";
+            return rejected(Cause::Busy, Retry::Later, message);
+        }
         self.containers.remove(id);
         Outcome::Done(())
     }

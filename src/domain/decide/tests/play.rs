@@ -189,6 +189,7 @@ impl Play {
             actor.record.pull_trouble = None;
             actor.record.troubles.clear();
             actor.record.updates.clear();
+            actor.record.removing.clear();
             actor.record.repairs.clear();
             actor.record.confirmed.clear();
             actor.record.names_taken.clear();

@@ -166,6 +166,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::Loose { .. }
         | Waiting::Unsupported(..)
         | Waiting::Readiness(..)
+        | Waiting::StuckRemoving(..)
         | Waiting::Stopping(_) => true,
         Waiting::PullRetry { .. }
         | Waiting::Retry { .. }

@@ -37,6 +37,7 @@ enum Move {
     Pause(Index),
     Rename(Index),
     CutOff(Index),
+    Stick(Index),
     EngineRestarts,
     EngineAway(bool),
     Blind(bool),
@@ -70,6 +71,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => any().prop_map(Move::Pause),
         1 => any().prop_map(Move::Rename),
         1 => any().prop_map(Move::CutOff),
+        1 => any().prop_map(Move::Stick),
         1 => Just(Move::EngineRestarts),
         1 => proptest::bool::ANY.prop_map(Move::EngineAway),
         1 => proptest::bool::ANY.prop_map(Move::Blind),
@@ -187,7 +189,8 @@ fn go(play: &mut Play, chosen: &Move) {
         | Move::Remove(index)
         | Move::Pause(index)
         | Move::Rename(index)
-        | Move::CutOff(index) => tamper(play, *index, chosen),
+        | Move::CutOff(index)
+        | Move::Stick(index) => tamper(play, *index, chosen),
         Move::EngineRestarts => play.engine.restart(),
         Move::EngineAway(away) => set_up(play, !away),
         Move::Blind(blind) => play.blind = *blind,
@@ -224,6 +227,10 @@ fn tamper(play: &mut Play, index: Index, chosen: &Move) {
             }
             play.engine.containers.remove(&id);
         }
+        Move::Stick(_) => {
+            play.engine.end(&id, 137);
+            play.engine.change(&id, |it| it.status = Status::Removing);
+        }
         Move::Pause(_) => {
             play.engine.change(&id, |it| it.status = Status::Paused);
         }
@@ -253,6 +260,10 @@ fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     for id in ends {
         if let Some(held) = play.engine.containers.get_mut(&id) {
             held.exits = None;
+            // The engine lets go of what it was removing.
+            if held.container.status == Status::Removing {
+                held.container.status = Status::Exited;
+            }
         }
     }
     play.engine.late_starts.clear();
