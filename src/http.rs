@@ -88,7 +88,7 @@ pub async fn stream_over_unix(
 ) -> Result<Stream, HttpError> {
     let begin = async {
         let (mut sender, mut connection) = connect(socket).await?;
-        let mut request = Request::builder().uri(path).header(HOST, "evenkeel");
+        let mut request = Request::builder().uri(path).header(HOST, "localhost");
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -164,7 +164,7 @@ async fn exchange(
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header(HOST, "evenkeel")
+        .header(HOST, "localhost")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::from(body.unwrap_or_default())))
         .map_err(|error| broken(&error))?;

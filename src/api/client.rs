@@ -11,7 +11,7 @@ use super::by_command::Asker;
 use super::listen::Watching;
 use super::measure::InstanceUsage;
 use super::work::Apply;
-use super::{ApproveEngine, ApprovePrune, ApproveSource, Numbered, Problem, RecordBody};
+use super::{ApproveEngine, ApprovePrune, ApproveSource, Down, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
 use crate::domain::record::{Record, Revision};
@@ -204,7 +204,7 @@ impl Client {
     /// # Errors
     /// If there is no answer.
     pub async fn down(&self) -> Result<(), ClientError> {
-        self.post(super::DOWN, &serde_json::Value::Null).await
+        self.post(super::DOWN, &Down {}).await
     }
 
     /// Has manifests put into the source.

@@ -13,6 +13,7 @@ pub mod open;
 pub mod openapi;
 mod route;
 pub mod server;
+mod visitor;
 pub mod watching;
 pub mod work;
 
@@ -131,6 +132,11 @@ pub struct ApproveEngine {
     /// The engine, as the worker tells it.
     pub engine: String,
 }
+
+/// Remove everything but volumes, and end. There is nothing to choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Down {}
 
 /// An event and its number: later ones have higher numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

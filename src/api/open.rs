@@ -6,6 +6,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::server::{ApiError, Sources, answer, routes};
+use super::visitor::Names;
 
 /// What is told there.
 const OPEN: [&str; 3] = [super::METRICS, super::HEALTHZ, super::READYZ];
@@ -24,6 +25,7 @@ pub async fn serve(listener: Option<TcpListener>, sources: Sources, stop: Cancel
     let Some(listener) = listener else {
         return stop.cancelled().await;
     };
+    let names = listener.local_addr().map_or(Names::Local, Names::of);
     let open = routes().into_iter().filter(|route| OPEN.contains(&route.path)).collect();
-    answer(listener, open, sources, stop).await;
+    answer((listener, names), open, sources, stop).await;
 }

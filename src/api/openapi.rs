@@ -32,6 +32,7 @@ pub(super) fn of(routes: &[Route]) -> Value {
     for route in routes {
         let mut operation = Operation::new(&mut taken, &mut answered);
         (route.describe)(&mut operation);
+        operation.refuses(StatusCode::FORBIDDEN, "A web page may have sent it");
         operation.refuses(StatusCode::INTERNAL_SERVER_ERROR, "The state can't be read");
         operation.refuses(StatusCode::SERVICE_UNAVAILABLE, "The worker is stopping, or too busy");
         let method = route.method.as_str().to_lowercase();
@@ -52,10 +53,12 @@ pub(super) fn of(routes: &[Route]) -> Value {
             "summary": "How a worker, its tasks and their instances are, and what is asked of it",
             "description": "Served on the unix socket evenkeel.sock in the state directory of the \
                             worker, which only its owner can open. Times are RFC 3339 in UTC. \
-                            What can't be done is answered with a Problem.",
+                            What can't be done is answered with a Problem. What a web page \
+                            may have sent is refused: with an Origin, or a Host that is neither \
+                            localhost nor a loopback address.",
             "license": {"name": env!("CARGO_PKG_LICENSE"), "identifier": env!("CARGO_PKG_LICENSE")},
         },
-        "servers": [{"url": "http://evenkeel", "description": "The unix socket; any host will do"}],
+        "servers": [{"url": "http://localhost", "description": "The unix socket"}],
         "paths": paths,
         "components": {"schemas": schemas},
     })

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{Extension, Query};
+use axum::extract::{Extension, Query, Request};
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::map_request;
 use axum::serve::Listener;
 use axum::{Json, Router};
 use futures_util::stream;
@@ -17,11 +18,12 @@ use tokio_util::sync::CancellationToken;
 pub use super::bound::Bound;
 use super::measure::{self, Measures};
 use super::route::{Begun, Document, Done, Log, Refused, Route};
+use super::visitor::Names;
 use super::watching::{self, Places};
 use super::work;
 use super::{
-    ApproveEngine, ApprovePrune, ApproveSource, EventsPart, EventsQuery, Numbered, RecordBody,
-    alike,
+    ApproveEngine, ApprovePrune, ApproveSource, Down, EventsPart, EventsQuery, Numbered,
+    RecordBody, alike,
 };
 use super::{by_command, health};
 use crate::db::{Db, DbError, EventQuery};
@@ -65,12 +67,12 @@ pub struct Sources {
 
 /// Answers until `stop`.
 pub async fn serve(listener: Bound, sources: Sources, stop: CancellationToken) {
-    answer(listener, routes(), sources, stop).await;
+    answer((listener, Names::Local), routes(), sources, stop).await;
 }
 
-/// Answers what these routes tell, until `stop`.
+/// Answers what these routes tell, until `stop`, to who asks by one of these names.
 pub(super) async fn answer<L>(
-    listener: L,
+    (listener, names): (L, Names),
     told: Vec<Route>,
     sources: Sources,
     stop: CancellationToken,
@@ -88,6 +90,7 @@ pub(super) async fn answer<L>(
         .fallback(move |uri: Uri| ready(no_such_path(&uri, &known, help)))
         .method_not_allowed_fallback(move |method, uri| ready(no_such_method(&method, &uri, help)))
         .layer(Extension(Places::new(stop.clone())))
+        .layer(map_request(move |request: Request| ready(names.admit(request))))
         .with_state(sources);
     let connections = stream::unfold(listener, async |mut listener| {
         let (connection, _address) = listener.accept().await;
@@ -323,7 +326,7 @@ async fn approve_engine(
     Ok(Done)
 }
 
-async fn down(sources: Sources, (): ()) -> Result<Begun, Refused> {
+async fn down(sources: Sources, Json(Down {}): Json<Down>) -> Result<Begun, Refused> {
     sources.ask(Command::Down).await?;
     Ok(Begun)
 }

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use evenkeel::api::client::Client;
-use evenkeel::api::socket;
+use evenkeel::api::{Problem, open as open_door, openapi, socket};
 use evenkeel::http::serve::{CONNECTIONS, HEADERS};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use evenkeel::worker::Ended;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::host::{Host, secs, task};
+use super::host::{End, Host, secs, task};
 
 async fn open(socket: &Path, says: &str) -> UnixStream {
     let mut stream = UnixStream::connect(socket).await.unwrap();
@@ -22,13 +24,139 @@ async fn open(socket: &Path, says: &str) -> UnixStream {
 }
 
 /// Waits for the other side to end the connection; what it said.
-async fn end(stream: &mut UnixStream) -> String {
+async fn end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut said = Vec::new();
     match stream.read_to_end(&mut said).await {
         Ok(_) => {}
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "{error}"),
     }
     String::from_utf8_lossy(&said).into_owned()
+}
+
+/// What is answered to a request whose head and body are these: its status and body.
+async fn answered(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    head: &str,
+    body: &str,
+) -> (u16, String) {
+    let length = body.len();
+    let request = format!("{head}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let answer = end(&mut stream).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// All that can be asked by its description: method, path and what is told of it.
+fn operations() -> Vec<(String, String, Value)> {
+    let document = openapi::document();
+    let paths = document["paths"].as_object().unwrap();
+    let all = paths.iter().flat_map(|(path, operations)| {
+        let path = path.replace("{namespace}", "default").replace("{name}", "web");
+        let path = path.replace("{instance}", "0190a5a0-0000-7000-8000-000000000000");
+        let told = operations.as_object().unwrap().iter();
+        told.map(move |(method, it)| (method.to_uppercase(), path.clone(), it.clone()))
+    });
+    all.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_a_web_page_may_have_sent_must_be_refused() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let stop = CancellationToken::new();
+    let serving = host.serve(stop.clone());
+    let socket = socket(host.state.path());
+    let mut all = operations();
+    for (method, path, told) in &all {
+        let says = &told["responses"]["403"]["content"]["application/json"]["schema"]["$ref"];
+        assert_eq!(says, "#/components/schemas/Problem", "{method} {path}");
+    }
+    // Nor is a page told what there is, or what it may send.
+    let more = [("GET", "/nowhere"), ("OPTIONS", "/v1/down"), ("PUT", "/v1/tasks")];
+    all.extend(more.map(|(method, path)| (method.to_owned(), path.to_owned(), Value::Null)));
+    let page = "Host: localhost\r\nOrigin: http://localhost:3000";
+    for (who, foreign, help) in [
+        ("Host: evil.example", "`evil.example` in Host", "ask for http://localhost/"),
+        (page, "`http://localhost:3000` in Origin", "a program that sends no Origin"),
+    ] {
+        for (method, path, _) in &all {
+            let head =
+                format!("{method} {path} HTTP/1.1\r\n{who}\r\nContent-Type: application/json");
+            let stream = UnixStream::connect(&socket).await.unwrap();
+            let (status, body) = answered(stream, &head, "{}").await;
+            assert_eq!(status, 403, "{method} {path} {who}: {body}");
+            let problem: Problem = serde_json::from_str(&body).unwrap();
+            assert_eq!(problem.reason, "Forbidden");
+            assert!(problem.message.contains(foreign), "{problem:?}");
+            assert!(problem.message.contains(help), "{problem:?}");
+        }
+    }
+    assert!(host.is_up(), "a page had the daemon end");
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_form_can_send_must_do_nothing() {
+    let mut host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let stop = CancellationToken::new();
+    let serving = host.serve(stop.clone());
+    let socket = socket(host.state.path());
+    let say = async |path: &str, kind: &str, body: &str| {
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost{kind}");
+        answered(UnixStream::connect(&socket).await.unwrap(), &head, body).await
+    };
+    for (_, path, told) in operations().iter().filter(|(method, ..)| method == "POST") {
+        assert_eq!(told["requestBody"]["required"], true, "{path}");
+        for kind in [
+            "",
+            "\r\nContent-Type: text/plain",
+            "\r\nContent-Type: application/x-www-form-urlencoded",
+            "\r\nContent-Type: multipart/form-data; boundary=x",
+        ] {
+            for body in ["", "{}"] {
+                let (status, answer) = say(path, kind, body).await;
+                assert_eq!(status, 415, "{path}{kind} {body}: {answer}");
+            }
+        }
+    }
+    let json = "\r\nContent-Type: application/json";
+    for (body, wanted) in [("", 400), ("null", 422), ("{\"now\": true}", 422)] {
+        let (status, answer) = say("/v1/down", json, body).await;
+        assert_eq!(status, wanted, "{body}: {answer}");
+    }
+    assert!(host.is_up(), "a form had the daemon end");
+    let (status, answer) = say("/v1/down", json, "{}").await;
+    assert_eq!(status, 202, "{answer}");
+    assert_eq!(host.buried().await, End::Ended(Ended::Reached));
+    stop.cancel();
+    serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_of_this_host_alone_must_be_asked_by_a_name_of_its_own() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    for (address, others) in [("127.0.0.1:0", 403), ("0.0.0.0:0", 200)] {
+        let stop = CancellationToken::new();
+        let listener = open_door::listen(address.parse().unwrap()).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = tokio::spawn(open_door::serve(Some(listener), host.sources(), stop.clone()));
+        for (who, wanted) in [
+            (format!("Host: 127.0.0.1:{port}"), 200),
+            (format!("Host: localhost:{port}"), 200),
+            (format!("Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}"), 200),
+            (format!("Host: metrics.example:{port}"), others),
+            (format!("Host: metrics.example:{port}\r\nOrigin: http://evil.example"), 403),
+            (format!("Host: 127.0.0.1:{port}\r\nOrigin: null"), 403),
+        ] {
+            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+            let head = format!("GET /metrics HTTP/1.1\r\n{who}");
+            let (status, body) = answered(stream, &head, "").await;
+            assert_eq!(status, wanted, "{address} {who}: {body}");
+        }
+        stop.cancel();
+        serving.await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,7 +181,7 @@ async fn exchange(
     (method, path): (&str, &str),
     accept: &str,
 ) -> (u16, String, String) {
-    let head = format!("{method} {path} HTTP/1.0\r\nHost: here\r\nAccept: {accept}\r\n");
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n");
     let request = format!("{head}Content-Length: 0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
