@@ -250,7 +250,7 @@ pub async fn ended(bench: &impl Bench, id: &ContainerId) -> Details {
 
 pub async fn a_container_lives_from_create_to_remove(bench: &impl Bench) {
     let engine = bench.engine();
-    let spec = spec(bench, Program::Runs, 1).await;
+    let spec = spec(bench, Program::WritesAndRuns, 1).await;
     assert_eq!(engine.list(bench.worker()).await.unwrap(), []);
 
     let id = done(engine.create(&spec).await);
@@ -270,6 +270,9 @@ pub async fn a_container_lives_from_create_to_remove(bench: &impl Bench) {
     let listed = engine.list(bench.worker()).await.unwrap();
     assert_eq!(listed, [Container { details: None, ..running }]);
 
+    // Once it has written, it hears the signal.
+    let mut log = engine.logs(&id, &LogQuery { follow: true, ..LogQuery::default() });
+    assert_eq!(log.next().await.unwrap().unwrap().bytes, b"out\n");
     done(engine.stop(&id, GRACE).await);
     let stopped = inspect(bench, &id).await;
     assert_eq!(stopped.status, Status::Exited);
