@@ -150,6 +150,7 @@ async fn what_can_not_be_answered_must_be_told_as_a_problem_and_what_is_meant() 
     let host = Host::with(&[web(), ("db.yaml", task("db", ""))]).await;
     let api = Api::of(&host);
     let none = "/v1/events?task=Bad+Name";
+    let suspend = "/v1/tasks/default/web/suspend";
     let cases = [
         ("GET", "/v1/tasks/default/wbe", None, 404, "NotFound", "did you mean default/web?"),
         ("GET", "/v1/tasks/prod/web/plan", None, 404, "NotFound", "did you mean default/web?"),
@@ -162,6 +163,10 @@ async fn what_can_not_be_answered_must_be_told_as_a_problem_and_what_is_meant() 
         ("GET", none, None, 400, "BadRequest", "a name is made of"),
         ("GET", "/v1/events?limit=-1", None, 400, "BadRequest", "limit"),
         ("POST", "/v1/approve/prune", Some("{"), 400, "BadRequest", "JSON"),
+        ("POST", suspend, Some("[]"), 422, "UnprocessableEntity", "expected a map"),
+        ("POST", suspend, Some(r#"{"who": "me"}"#), 422, "UnprocessableEntity", "field `who`"),
+        ("POST", suspend, Some(r#"{"by": 1}"#), 422, "UnprocessableEntity", "`by` is a text"),
+        ("POST", "/v1/tasks/default/wbe/resume", Some("{}"), 404, "NotFound", "default/web?"),
     ];
     for (method, path, body, status, reason, says) in cases {
         let (is, problem) = api.refused(method, path, body).await;
