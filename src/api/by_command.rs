@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::openapi::Operation;
@@ -17,28 +16,11 @@ use crate::worker::command::task::{Asked, NotDone, Suspension};
 
 /// Who asks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "Map<String, Value>")]
-#[schemars(!try_from, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Asker {
     /// What people are told who asked; left out: `somebody`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-}
-
-/// By name alone: a list of nobody would be taken for it, as all of it may be left out.
-impl TryFrom<Map<String, Value>> for Asker {
-    type Error = String;
-    fn try_from(mut fields: Map<String, Value>) -> Result<Self, String> {
-        let by = match fields.remove("by") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(by)) => Some(by),
-            Some(_) => return Err("`by` is a text".to_owned()),
-        };
-        match fields.keys().next() {
-            Some(unknown) => Err(format!("unknown field `{unknown}`, expected `by`")),
-            None => Ok(Self { by }),
-        }
-    }
 }
 
 /// How it is now.

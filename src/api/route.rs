@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -213,7 +213,13 @@ impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for Query<T> {
 
 impl<T: DeserializeOwned + JsonSchema + Send + 'static> Input for Json<T> {
     async fn take(request: &mut Request) -> Result<Self, Refused> {
-        Self::from_request(std::mem::take(request), &()).await.map_err(nonsense)
+        // By name alone: a list may pass for an object whose fields can be left out.
+        let taken = Json::<Map<String, Value>>::from_request(std::mem::take(request), &()).await;
+        let Json(fields) = taken.map_err(nonsense)?;
+        serde_json::from_value(Value::Object(fields)).map(Self).map_err(|error| {
+            let message = format!("the body is not what is taken here: {error}");
+            Refused(StatusCode::UNPROCESSABLE_ENTITY, message)
+        })
     }
     fn describe(operation: &mut Operation<'_>) {
         operation.takes::<T>();

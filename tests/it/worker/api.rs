@@ -165,7 +165,7 @@ async fn what_can_not_be_answered_must_be_told_as_a_problem_and_what_is_meant() 
         ("POST", "/v1/approve/prune", Some("{"), 400, "BadRequest", "JSON"),
         ("POST", suspend, Some("[]"), 422, "UnprocessableEntity", "expected a map"),
         ("POST", suspend, Some(r#"{"who": "me"}"#), 422, "UnprocessableEntity", "field `who`"),
-        ("POST", suspend, Some(r#"{"by": 1}"#), 422, "UnprocessableEntity", "`by` is a text"),
+        ("POST", suspend, Some(r#"{"by": 1}"#), 422, "UnprocessableEntity", "expected a string"),
         ("POST", "/v1/tasks/default/wbe/resume", Some("{}"), 404, "NotFound", "default/web?"),
     ];
     for (method, path, body, status, reason, says) in cases {
