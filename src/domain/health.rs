@@ -79,7 +79,9 @@ pub struct Checkup {
 pub struct Before {
     /// How long its process has run.
     pub age: Duration,
-    /// It was relied on already: it is taken for ready until something says otherwise.
+    /// It was relied on once, so it has started.
+    pub was_started: bool,
+    /// It is ready as far as is known: it is taken for that until something says otherwise.
     pub was_ready: bool,
     /// The probes that came to it while it was relied on, by their kind.
     pub on_trial: [bool; 3],
@@ -101,14 +103,14 @@ impl Checkup {
     /// Begins at `now`.
     #[must_use]
     pub fn begin(probes: Arc<Probes>, before: Before, now: Mono) -> Self {
-        let Before { age, was_ready, on_trial, spread } = before;
+        let Before { age, was_started, was_ready, on_trial, spread } = before;
         let mut turns = [Turn::default(); 3];
         for (kind, probe) in probes.all() {
-            let late = if was_ready { probe.period().mul_f64(spread) } else { Duration::ZERO };
+            let late = if was_started { probe.period().mul_f64(spread) } else { Duration::ZERO };
             turns[kind as usize].next =
                 Some(now + probe.initial_delay().saturating_sub(age) + late);
         }
-        let started = was_ready || probes.startup.is_none();
+        let started = was_started || probes.startup.is_none();
         let ready = was_ready || !probes.hold_ready();
         let since = if was_ready { Mono::default() } else { now };
         let health = Health { ready, since, failed: None, said: None, doubtful: None };
@@ -331,6 +333,7 @@ mod tests {
         let probes = Probes { startup: all.clone(), readiness: all, liveness: None };
         let before = Before {
             age: Duration::from_secs(60),
+            was_started: true,
             was_ready: true,
             spread: 0.5,
             ..Before::default()
@@ -344,7 +347,8 @@ mod tests {
     fn a_probe_that_is_new_to_it_must_count_only_once_it_has_succeeded() {
         let all = Some(probe(1, 1));
         let probes = Probes { liveness: all.clone(), readiness: all, startup: None };
-        let before = Before { was_ready: true, on_trial: [true; 3], ..Before::default() };
+        let before =
+            Before { was_started: true, was_ready: true, on_trial: [true; 3], ..Before::default() };
         let mut checkup = Checkup::begin(Arc::new(probes), before, at(0));
         ask(&mut checkup, "----");
         let Health { ready, failed, doubtful, .. } = checkup.health();

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::blueprint::task_of;
 use super::decide::PROOF;
-use super::health::Health;
+use super::health::{Before, Health};
 use super::instance::{Instance, State};
-use super::probe::Probes;
+use super::probe::{ProbeKind, Probes};
 use super::record::Record;
 use super::time::Mono;
 
@@ -40,6 +40,23 @@ pub fn available_at(record: &Record, instance: &Instance, min_ready_seconds: u32
         Some(Health { since, .. }) if is_checked(record, instance) => Some(*since + long),
         Some(_) | None if instance.proven => Some(Mono::default()),
         Some(_) | None => Some(instance.moved_at + long.max(PROOF)),
+    }
+}
+
+/// How an instance is that is asked by `probes` from now on, its process having run for `age`. A probe
+/// that came to it while it ran is on trial: no rollout has shown that it asks the right thing.
+#[must_use]
+pub fn before(record: &Record, instance: &Instance, probes: &Probes, age: Duration) -> Before {
+    let was = record.revisions.get(&instance.revision).map(|revision| &revision.task.probes);
+    let is_new = |kind| instance.proven && was.is_none_or(|was| was.of(kind) != probes.of(kind));
+    // Any number that differs from one to the next and stays the same.
+    let spread = u32::try_from(instance.id.0.as_u128() % 1000).unwrap_or_default();
+    Before {
+        age,
+        was_started: instance.proven,
+        was_ready: instance.proven && is_ready(record, instance),
+        on_trial: ProbeKind::ALL.map(is_new),
+        spread: f64::from(spread) / 1000.0,
     }
 }
 

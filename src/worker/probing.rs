@@ -14,12 +14,11 @@ use super::Worker;
 use super::engine::Finished;
 use super::mail::Mail;
 use crate::domain::container::{Container, Status, network_name};
-use crate::domain::health::{Before, Checkup};
-use crate::domain::instance::{ContainerId, Instance, Seat, State};
+use crate::domain::health::Checkup;
+use crate::domain::instance::{ContainerId, Seat, State};
 use crate::domain::name::TaskName;
-use crate::domain::probe::{Action, Answer, ProbeKind, Probes, told_exit};
-use crate::domain::ready::probes_of;
-use crate::domain::record::Record;
+use crate::domain::probe::{Action, Answer, ProbeKind, told_exit};
+use crate::domain::ready::{before, probes_of};
 use crate::domain::time::{Mono, Timestamp};
 use crate::domain::world::Seen;
 use crate::probe;
@@ -141,7 +140,8 @@ impl<R: Runtime> Worker<R> {
                 patient.address = address;
                 continue;
             }
-            let before = before(record, instance, probes, process.map(|it| now.wall.since(it)));
+            let age = process.map(|it| now.wall.since(it)).unwrap_or_default();
+            let before = before(record, instance, probes, age);
             let patient = Patient {
                 container: container.id.clone(),
                 process,
@@ -231,19 +231,6 @@ impl<R: Runtime> Worker<R> {
             self.post(&task, Mail::Health(seat, health));
         }
         self.probing.schedule(&task, seat);
-    }
-}
-
-fn before(record: &Record, instance: &Instance, probes: &Probes, age: Option<Duration>) -> Before {
-    let was = record.revisions.get(&instance.revision).map(|revision| &revision.task.probes);
-    let is_new = |kind| instance.proven && was.is_none_or(|was| was.of(kind) != probes.of(kind));
-    // Any number that differs from one to the next and stays the same.
-    let spread = instance.id.0.as_u128() % 1000;
-    Before {
-        age: age.unwrap_or_default(),
-        was_ready: instance.proven,
-        on_trial: ProbeKind::ALL.map(is_new),
-        spread: f64::from(u32::try_from(spread).unwrap_or_default()) / 1000.0,
     }
 }
 

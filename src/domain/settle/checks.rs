@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::container::{Container, HealthCheck, Status};
+use crate::domain::container::{HealthCheck, Status};
 use crate::domain::event::Note;
 use crate::domain::happening::Happening;
 use crate::domain::health::{Health, Unwell, Witness};
@@ -47,30 +47,35 @@ pub fn take_health(record: &mut Record, seat: Seat, health: Health) -> Vec<Note>
     )]
 }
 
-/// Takes what the health checks of images say, of instances whose manifest has no probe.
+/// Takes what the health checks of images say, of instances whose manifest has no probe; where an
+/// image has none either, nothing that a probe said before counts any more.
 pub fn take_checks(record: &mut Record, seen: &BTreeMap<Seat, Seen>, now: Now) -> Vec<Note> {
     let mut found = Vec::new();
+    let mut unasked = Vec::new();
     for (seat, instance) in &record.instances {
         let Some(Seen::Present(container)) = seen.get(seat) else { continue };
         let is_ours = probes_of(record, instance).is_none_or(Probes::is_empty);
         if instance.state != State::Running || !is_ours {
             continue;
         }
+        if container.status != Status::Running {
+            continue;
+        }
+        let Some(details) = &container.details else { continue };
         let before = record.health.get(seat);
-        if let Some(health) = of_image(container, before, now.mono)
-            && before != Some(&health)
-        {
-            found.push((*seat, health));
+        match &details.health {
+            Some(check) => found.push((*seat, of_image(check, before, now.mono))),
+            None => unasked.extend(before.map(|_| *seat)),
         }
     }
+    for seat in unasked {
+        record.health.remove(&seat);
+    }
+    found.retain(|(seat, health)| record.health.get(seat) != Some(health));
     found.into_iter().flat_map(|(seat, health)| take_health(record, seat, health)).collect()
 }
 
-fn of_image(container: &Container, before: Option<&Health>, now: Mono) -> Option<Health> {
-    if container.status != Status::Running {
-        return None;
-    }
-    let check = container.details.as_ref()?.health.as_ref()?;
+fn of_image(check: &HealthCheck, before: Option<&Health>, now: Mono) -> Health {
     let ready = *check == HealthCheck::Healthy;
     let since = before.filter(|before| before.ready == ready).map_or(now, |before| before.since);
     let unwell = match check {
@@ -79,5 +84,5 @@ fn of_image(container: &Container, before: Option<&Health>, now: Mono) -> Option
         }
         HealthCheck::Starting | HealthCheck::Healthy => None,
     };
-    Some(Health { ready, since, failed: unwell.clone(), said: unwell, doubtful: None })
+    Health { ready, since, failed: unwell.clone(), said: unwell, doubtful: None }
 }

@@ -123,6 +123,22 @@ async fn a_bad_probe_must_not_take_down_what_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_that_is_taken_away_must_not_count_any_more() {
+    let (mut host, id) = running(READY).await;
+    host.engine.answer_exec("ready", None, not(1, ""));
+    sleep(secs(60)).await;
+    assert_eq!(host.status("web").await.ready_replicas, 0);
+    // Another one that fails too does not make it ready, though it is on trial.
+    let other = READY.replace("5", "6");
+    host.write("web.yaml", &web("app:1", &other));
+    sleep(secs(60)).await;
+    assert_eq!(host.status("web").await.ready_replicas, 0);
+    host.write("web.yaml", &web("app:1", ""));
+    sleep(secs(1)).await;
+    assert_eq!((host.only("web"), host.status("web").await.ready_replicas), (id, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_restart_of_evenkeel_what_was_ready_must_stay_so_and_be_asked_again() {
     let (mut host, id) = running(&format!("{READY}\n{ALIVE}")).await;
     host.kill().await;
