@@ -113,6 +113,10 @@ fn text(common: &Common, preview: &Preview) -> String {
     }
     // What holds everything is told once, and not of each task.
     let is_held = preview.source_changed.is_some() || preview.engine_changed.is_some();
+    if preview.engine_unavailable.is_some() && !is_held {
+        unknown(&mut text, &preview.tasks);
+        return text;
+    }
     let each = if is_held { &[] } else { &*preview.tasks };
     for task in each {
         of_task(&mut text, task);
@@ -123,6 +127,16 @@ fn text(common: &Common, preview: &Preview) -> String {
         if kept == 1 { "1 task as it is".to_owned() } else { format!("{kept} tasks as they are") };
     line(&mut text, &format!("{actions} to do, {kept}"));
     text
+}
+
+/// The tasks of which is not known what would be done.
+fn unknown(text: &mut String, tasks: &[TaskPreview]) {
+    for TaskPreview { name, place, .. } in tasks {
+        line(text, &format!("  {name} ({place})"));
+    }
+    let count = tasks.len();
+    let plural = if count == 1 { "" } else { "s" };
+    line(text, &format!("what is to be done of {count} task{plural} is not known"));
 }
 
 fn of_task(text: &mut String, task: &TaskPreview) {

@@ -492,6 +492,24 @@ fn a_plan_must_show_what_is_wrong_and_steer_no_terminal() {
 }
 
 #[test]
+fn a_plan_without_an_engine_must_say_so_once_and_list_the_tasks() {
+    let shell = Shell::new();
+    for name in ["a", "b"] {
+        shell.write(
+            &format!("tasks/{name}.yaml"),
+            &WEB.replace("name: web", &format!("name: {name}")),
+        );
+    }
+    let ran = shell.run(&["plan", "tasks"]).exits(1);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let [why, tasks @ ..] = &*lines else { panic!("{}", ran.stdout) };
+    assert!(why.starts_with("the engine can't be asked, so nothing would be done: "), "{why}");
+    assert!(!why.contains("%7B"), "{why}");
+    let last = "what is to be done of 2 tasks is not known";
+    assert_eq!(tasks, ["  default/a (a.yaml:1)", "  default/b (b.yaml:1)", last]);
+}
+
+#[test]
 fn what_can_not_be_asked_must_not_be_told_as_no_daemon() {
     let shell = Shell::new();
     shell.write("state", "a file where the state directory should be");

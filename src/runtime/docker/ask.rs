@@ -4,6 +4,7 @@
 //! read by its types. Every question has a deadline for headers and body both, and a bound on the
 //! size of the answer.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ pub(super) async fn get(address: &Address, path: &str) -> Result<Option<Value>, 
     match within(READ_DEADLINE, "question", exchange(address, Method::GET, path, None)).await {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Refused { status: 404, message }) if is_absence(&message) => Ok(None),
-        Err(failure) => Err(Unreachable(format!("GET {path}: {failure}"))),
+        Err(failure) => Err(unanswered(path, failure)),
     }
 }
 
@@ -55,8 +56,14 @@ pub(super) async fn get_list(address: &Address, path: &str) -> Result<Vec<Value>
         Some(Value::Array(items)) => Ok(items),
         // Go writes an empty list as null where it was never filled.
         Some(Value::Null) => Ok(Vec::new()),
-        Some(_) | None => Err(Unreachable(format!("GET {path}: the answer is no list"))),
+        Some(_) | None => Err(unanswered(path, "the answer is no list")),
     }
+}
+
+/// That a question has no answer, and why. Its query is for the engine, not for people.
+pub(super) fn unanswered(path: &str, why: impl Display) -> Unreachable {
+    let asked = path.split('?').next().unwrap_or(path);
+    Unreachable(format!("GET {asked}: {why}"))
 }
 
 /// Asks and reads a JSON answer, without a deadline of its own.
@@ -142,6 +149,12 @@ mod tests {
     fn a_part_of_a_query_is_escaped() {
         assert_eq!(encode(r#"{"a":["b-c.d"]}"#), "%7B%22a%22%3A%5B%22b-c.d%22%5D%7D");
         assert_eq!(encode("../x?y#z"), "..%2Fx%3Fy%23z");
+    }
+
+    #[test]
+    fn a_question_without_an_answer_is_told_without_its_query() {
+        let Unreachable(told) = unanswered("/containers/json?all=true&filters=%7B%7D", "refused");
+        assert_eq!(told, "GET /containers/json: refused");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::ask::{encode, get, get_list};
+use super::ask::{encode, get, get_list, unanswered};
 use super::classify::essence;
 use super::connect::Address;
 use crate::domain::container::{Container, Details, Endpoint, HealthCheck, Status, label};
@@ -22,8 +22,7 @@ use crate::runtime::{EngineInfo, Resource, Unreachable};
 /// What the engine says of itself.
 pub(super) async fn info(address: &Address) -> Result<EngineInfo, Unreachable> {
     let (info, version) = tokio::join!(get(address, "/info"), get(address, "/version"));
-    let missing =
-        |path: &str| Unreachable(format!("GET {path}: the engine knows of no such thing"));
+    let missing = |path: &str| unanswered(path, "the engine knows of no such thing");
     let info = info?.ok_or_else(|| missing("/info"))?;
     let version = version?.ok_or_else(|| missing("/version"))?;
     Ok(EngineInfo {

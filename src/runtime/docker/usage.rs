@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ask::get;
+use super::ask::{get, unanswered};
 use super::connect::Address;
 use super::observe::time;
 use crate::domain::instance::ContainerId;
@@ -21,7 +21,7 @@ pub(super) async fn usage(
 ) -> Result<Option<Usage>, Unreachable> {
     // Without `one-shot` the engine waits for two readings, a second apart.
     let path = format!("/containers/{id}/stats?stream=false&one-shot=true");
-    let late = || Unreachable(format!("GET {path}: no answer within {} s", DEADLINE.as_secs()));
+    let late = || unanswered(&path, format!("no answer within {} s", DEADLINE.as_secs()));
     let told = tokio::time::timeout(DEADLINE, get(address, &path)).await.map_err(|_| late())??;
     Ok(told.as_ref().and_then(read))
 }
