@@ -4,8 +4,10 @@
 //! side.
 
 pub mod page;
+mod room;
 pub mod serve;
 mod tls;
+mod waits;
 
 use std::io;
 use std::path::Path;

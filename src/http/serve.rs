@@ -12,18 +12,21 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::Service;
+use hyper::service::{Service, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::debug;
 
-/// How many connections there are at once. Those that come then wait until one of them ends.
-pub const CONNECTIONS: usize = 128;
+pub use super::room::CONNECTIONS;
+use super::room::Room;
+use super::waits::{Followed, Waits};
+
+/// What a request brings.
+pub type Asked = Followed<Incoming>;
 
 /// How long a request may take from the beginning of its connection, or from the last answer over
 /// it, to the end of its headers.
@@ -41,42 +44,45 @@ where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Clone + Send + 'static,
     TowerToHyperService<S>:
-        Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send>,
-    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+        Service<Request<Asked>, Response = Response<B>, Error = Infallible, Future: Send>,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + Send + 'static,
 {
     let mut connections = pin!(connections);
-    let mut open = JoinSet::new();
+    let mut room = Room::default();
     loop {
+        let came = tokio::select! {
+            () = stop.cancelled() => break,
+            () = room.ended() => continue,
+            came = connections.next() => came,
+        };
+        let Some(io) = came else { break };
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = open.join_next() => if let Err(error) = ended {
-                error!(%error, "an answer ended unasked: a bug of evenkeel");
-            },
-            came = connections.next(), if open.len() < CONNECTIONS => match came {
-                Some(io) => {
-                    let answer = TowerToHyperService::new(answer.clone());
-                    open.spawn(converse(io, answer, stop.clone()));
-                }
-                None => break,
-            },
+            () = room.place() => {}
         }
+        let (waits, answer) = (Waits::begin(), TowerToHyperService::new(answer.clone()));
+        room.enter(waits.clone(), converse((io, waits), answer, stop.clone()));
     }
-    let ends = async { while open.join_next().await.is_some() {} };
-    let _late = timeout(LAST_ANSWERS, ends).await;
+    let _late = timeout(LAST_ANSWERS, room.all_ended()).await;
     // A connection that somebody keeps open must not keep the process.
-    open.shutdown().await;
+    room.close().await;
 }
 
 /// Answers over one connection, until it ends or, after the answer that is under way, until `stop`.
-async fn converse<I, S, B>(io: I, answer: S, stop: CancellationToken)
+async fn converse<I, S, B>((io, waits): (I, Waits), answer: S, stop: CancellationToken)
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+    S: Service<Request<Asked>, Response = Response<B>, Error = Infallible>,
+    B: Body<Error: Into<Box<dyn Error + Send + Sync>>> + Unpin + 'static,
 {
     let io = TokioIo::new(Prompt { io, stalled: None });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let answering = answer.call(request.map(|body| waits.asked(body)));
+        let waits = waits.clone();
+        async move { answering.await.map(|answer| answer.map(|body| waits.answering(body))) }
+    });
     let mut connection = pin!(http.serve_connection(io, answer));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
