@@ -1,11 +1,13 @@
 //! The side of the API that asks.
 
 use std::io;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::sleep;
 
 use super::by_command::Asker;
 use super::listen::Watching;
@@ -17,6 +19,7 @@ use crate::domain::name::TaskName;
 use crate::domain::record::{Record, Revision};
 use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
+use crate::worker::Lock;
 use crate::worker::command::Overview;
 use crate::worker::command::task::Suspension;
 use crate::worker::planned::LastPlan;
@@ -29,6 +32,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long an answer may take where work is to be done for it.
 const WORK_DEADLINE: Duration = Duration::from_secs(90);
 
+/// How often it is tried to reach a daemon that runs, and how long is waited in between: longer
+/// together than it takes one to find its socket gone.
+const TRIES: u32 = 30;
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
 /// The status of an answer that there is no such thing.
 const NOT_FOUND: u16 = 404;
 
@@ -38,6 +46,12 @@ pub enum ClientError {
     /// Nobody listens.
     #[error("no evenkeel daemon is running on {0}; start one with: evenkeel run DIR")]
     NoDaemon(PathBuf),
+    /// One runs, but its socket was removed, and it has made no other one yet.
+    #[error(
+        "the daemon of {0} runs (pid {1}), but its socket is gone; it makes another one within \
+         seconds: try again, and if that is in vain its log says why"
+    )]
+    NoSocket(PathBuf, u32),
     /// Somebody may listen, but not to this user.
     #[error("the daemon of {0} belongs to another user")]
     Forbidden(PathBuf),
@@ -143,7 +157,8 @@ impl Client {
     /// # Errors
     /// If there is no answer.
     pub async fn kept_log(&self, instance: InstanceId) -> Result<Option<Vec<u8>>, ClientError> {
-        let answer = self.answer("GET", &format!("{}{}", super::LOGS, instance.0), None).await?;
+        let path = format!("{}{}", super::LOGS, instance.0);
+        let answer = self.answer(("GET", &path), None, DEADLINE).await?;
         if answer.status == NOT_FOUND { Ok(None) } else { body_of(answer).map(Some) }
     }
 
@@ -233,9 +248,7 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Receipt, ClientError> {
-        let socket = super::socket(&self.state_dir);
-        let answer = over_unix(&socket, (method, path), body, WORK_DEADLINE).await;
-        let body = body_of(answer.map_err(|error| self.why(error))?)?;
+        let body = body_of(self.answer((method, path), body, WORK_DEADLINE).await?)?;
         serde_json::from_slice(&body).map_err(ClientError::Unreadable)
     }
 
@@ -274,12 +287,12 @@ impl Client {
         task: Option<&TaskName>,
         after: Option<String>,
     ) -> Result<Watching, ClientError> {
-        let socket = super::socket(&self.state_dir);
         let query = task.map_or_else(String::new, |task| format!("?task={task}"));
         let path = format!("{}{query}", super::WATCH);
         let headers: Vec<_> = after.map(|after| ("last-event-id", after)).into_iter().collect();
-        let stream = stream_over_unix(&socket, &path, &headers, DEADLINE).await;
-        let stream = stream.map_err(|error| self.why(error))?;
+        let exchange =
+            async |socket: &Path| stream_over_unix(socket, &path, &headers, DEADLINE).await;
+        let stream = self.reach(exchange).await?;
         if stream.status >= 400 {
             let status = stream.status;
             let body = Watching::of(stream).rest().await?;
@@ -304,18 +317,38 @@ impl Client {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, ClientError> {
-        body_of(self.answer(method, path, body).await?)
+        body_of(self.answer((method, path), body, DEADLINE).await?)
     }
 
     async fn answer(
         &self,
-        method: &str,
-        path: &str,
+        request: (&str, &str),
         body: Option<Vec<u8>>,
+        deadline: Duration,
     ) -> Result<Answer, ClientError> {
+        let exchange =
+            async |socket: &Path| over_unix(socket, request, body.clone(), deadline).await;
+        self.reach(exchange).await
+    }
+
+    /// Does something over the socket, as soon as a daemon that runs can be reached there.
+    async fn reach<T>(
+        &self,
+        exchange: impl AsyncFn(&Path) -> Result<T, HttpError>,
+    ) -> Result<T, ClientError> {
         let socket = super::socket(&self.state_dir);
-        let answer = over_unix(&socket, (method, path), body, DEADLINE).await;
-        answer.map_err(|error| self.why(error))
+        let mut tries = 0;
+        loop {
+            let error = match exchange(&socket).await {
+                Ok(done) => return Ok(done),
+                Err(error) => self.why(error),
+            };
+            tries += 1;
+            if tries == TRIES || !is_passing(&error) {
+                return Err(error);
+            }
+            sleep(TRY_EVERY).await;
+        }
     }
 
     fn why(&self, error: HttpError) -> ClientError {
@@ -324,10 +357,34 @@ impl Client {
             // A path that is too long for a socket is invalid input: nobody can listen there.
             io::ErrorKind::NotFound
             | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::InvalidInput => ClientError::NoDaemon(self.state_dir.clone()),
+            | io::ErrorKind::InvalidInput => self.nobody(),
             io::ErrorKind::PermissionDenied => ClientError::Forbidden(self.state_dir.clone()),
             _ => ClientError::Http(error),
         }
+    }
+
+    /// Why nobody listens.
+    fn nobody(&self) -> ClientError {
+        let dir = self.state_dir.clone();
+        let file = std::fs::symlink_metadata(super::socket(&dir));
+        // Where a socket is left its daemon has ended, or is about to.
+        let is_left = file.is_ok_and(|it| it.file_type().is_socket());
+        match Lock::daemon(&dir) {
+            Some(pid) if !is_left => ClientError::NoSocket(dir, pid),
+            Some(_) | None => ClientError::NoDaemon(dir),
+        }
+    }
+}
+
+/// Whether it may be otherwise in a moment: a lost socket is made anew, and more want in at once
+/// than can wait.
+fn is_passing(error: &ClientError) -> bool {
+    match error {
+        ClientError::NoSocket(..) => true,
+        ClientError::Http(HttpError::Connect { source, .. }) => {
+            source.kind() == io::ErrorKind::WouldBlock
+        }
+        _ => false,
     }
 }
 

@@ -30,7 +30,8 @@ pub struct Ready {
     pub metrics: Arc<Metrics>,
     /// Keeps others off the source, if it is there.
     pub source_lock: Option<Lock>,
-    _state_lock: Lock,
+    /// Keeps others off the state.
+    pub state_lock: Lock,
 }
 
 /// The state directory of a worker.
@@ -171,7 +172,7 @@ pub async fn ready(
     let db = opened.db.clone();
     let made = (opened, Arc::clone(&metrics));
     let worker = worker(common, Purpose { setting, rules, goal }, channels, made)?;
-    Ok(Ready { worker, db, metrics, source_lock: source, _state_lock: state })
+    Ok(Ready { worker, db, metrics, source_lock: source, state_lock: state })
 }
 
 /// A worker that only looks: it takes no lock, and what it knows can't be written. What is known

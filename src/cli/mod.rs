@@ -139,7 +139,9 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     match error.downcast_ref::<ClientError>() {
-        Some(ClientError::NoDaemon(_) | ClientError::Ended) => Exit::NoDaemon,
+        Some(ClientError::NoDaemon(_) | ClientError::NoSocket(..) | ClientError::Ended) => {
+            Exit::NoDaemon
+        }
         Some(_) | None => Exit::Failed,
     }
 }

@@ -43,6 +43,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         }
     };
     let listener = Bound::listen(&api::socket(&state_dir))?;
+    ready.state_lock.sign();
     let open = open(args).await?;
     out::say(&format!(
         "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",

@@ -1,9 +1,12 @@
 //! One worker on one state directory and on one source: a second one is refused.
 
 use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+
+/// What a state directory is locked by.
+const FILE: &str = "lock";
 
 /// Why a directory is not ours to use.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum LockError {
 /// Keeps others off a directory, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -36,9 +39,31 @@ impl Lock {
             .create(true)
             .truncate(false)
             .write(true)
-            .open(dir.join("lock"))
+            .open(dir.join(FILE))
             .map_err(failed)?;
-        Self::take(file, dir)
+        let lock = Self::take(file, dir)?;
+        // Of one that was killed.
+        let _unsigned = lock.file.set_len(0);
+        Ok(lock)
+    }
+
+    /// Leaves the number of this process in the file that locks a state directory: it is a daemon,
+    /// and listens. Where that can't be written others only hear less of it.
+    pub fn sign(&self) {
+        let _unsigned = (&self.file).write_all(std::process::id().to_string().as_bytes());
+    }
+
+    /// The process of the daemon that has a state directory, if one has it and listens. It is not
+    /// told where processes have other numbers than there.
+    #[must_use]
+    pub fn daemon(dir: &Path) -> Option<u32> {
+        let file = File::open(dir.join(FILE)).ok()?;
+        let mut signed = String::new();
+        (&file).take(16).read_to_string(&mut signed).ok()?;
+        let pid = signed.parse::<u32>().ok()?;
+        // What is gone has no lock, and no other one that starts just now must find us with it.
+        let lives = Path::new("/proc").join(&signed).exists();
+        (lives && matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))).then_some(pid)
     }
 
     /// Locks a source directory itself; nothing is written there. One that is not there has no
@@ -55,7 +80,7 @@ impl Lock {
 
     fn take(file: File, dir: &Path) -> Result<Self, LockError> {
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Held(dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(LockError::Io(dir.to_owned(), error)),
         }
@@ -78,5 +103,20 @@ mod tests {
         assert!(matches!(Lock::state(&dir), Err(LockError::Held(_))));
         drop(lock);
         Lock::state(&dir).unwrap();
+    }
+
+    #[test]
+    fn only_a_daemon_that_has_the_directory_is_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path();
+        assert_eq!(Lock::daemon(dir), None, "there is no file");
+        let lock = Lock::state(dir).unwrap();
+        assert_eq!(Lock::daemon(dir), None, "who has it does not listen");
+        lock.sign();
+        assert_eq!(Lock::daemon(dir), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(Lock::daemon(dir), None, "it is gone");
+        let _lock = Lock::state(dir).unwrap();
+        assert_eq!(Lock::daemon(dir), None, "who has it now does not listen");
     }
 }

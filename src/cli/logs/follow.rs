@@ -120,7 +120,9 @@ async fn now(view: &View, before: Option<TaskStatus>) -> anyhow::Result<Option<T
     let (Teller::Daemon(client), Some(before)) = (&view.teller, before) else { return Ok(None) };
     match client.tasks().await {
         Ok(tasks) => Ok(tasks.into_iter().find(|task| task.name == before.name)),
-        Err(ClientError::NoDaemon(_) | ClientError::Http(_)) => Ok(Some(before)),
+        Err(ClientError::NoDaemon(_) | ClientError::NoSocket(..) | ClientError::Http(_)) => {
+            Ok(Some(before))
+        }
         Err(error) => Err(error.into()),
     }
 }

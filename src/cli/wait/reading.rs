@@ -77,7 +77,7 @@ impl Reading {
         let known = match Known::ask(client).await {
             Ok(known) => known,
             // Whether it has ended, the stream tells.
-            Err(ClientError::Http(_) | ClientError::NoDaemon(_)) => {
+            Err(ClientError::Http(_) | ClientError::NoDaemon(_) | ClientError::NoSocket(..)) => {
                 self.again = begun + AGAIN;
                 return Ok(());
             }

@@ -19,8 +19,12 @@ impl Running {
 
     /// As `SIGTERM`.
     fn end(&mut self) {
+        self.signal("TERM");
+    }
+
+    fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
-        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
     /// Its exit code and what it said to people.
@@ -112,6 +116,31 @@ fn who_follows_must_be_told_that_the_daemon_has_ended() {
     assert!(ran.stdout.contains("generation 2 accepted from web.yaml:1"), "{}", ran.stdout);
     let ran = shell.run(&["why", "web"]).exits(0);
     assert!(ran.stdout.contains("ago  Accepted: generation 2 accepted"), "{}", ran.stdout);
+}
+
+#[test]
+fn who_asks_a_daemon_that_has_lost_its_socket_must_wait_for_another_one() {
+    let shell = Shell::new();
+    let daemon = daemon(&shell);
+    let socket = shell.state().join("evenkeel.sock");
+    let lose = || std::fs::remove_file(&socket).unwrap();
+    lose();
+    let ran = shell.run(&["get", "-o", "name"]).exits(0);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("web\n", ""));
+    // Who listens to it comes over a connection of another kind.
+    lose();
+    std::fs::write(&socket, "somebody else's").unwrap();
+    let mut watch = Running::of(shell.command(&["get", "-w", "-o", "name"]));
+    assert_eq!(next(&mut watch.lines()), "web");
+    // One that makes no other one is told of, and is not taken for none.
+    daemon.signal("STOP");
+    lose();
+    let ran = shell.run(&["get"]).exits(4);
+    let wanted = format!("runs (pid {}), but its socket is gone", daemon.0.id());
+    assert!(ran.stderr.contains(&wanted), "{}", ran.stderr);
+    drop(daemon);
+    let ran = shell.run(&["status"]).exits(4);
+    assert!(ran.stderr.contains("no evenkeel daemon is running"), "{}", ran.stderr);
 }
 
 #[test]

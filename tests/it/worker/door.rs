@@ -12,7 +12,7 @@ use evenkeel::http::serve::CONNECTIONS;
 use evenkeel::worker::Ended;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -275,4 +275,36 @@ async fn a_socket_that_was_removed_or_replaced_must_be_made_anew() {
     back().await;
     stop.cancel();
     serving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_more_waiting_than_can_must_try_again() {
+    let state = tempfile::tempdir().unwrap();
+    let (path, client) = (socket(state.path()), Client::of(state.path()));
+    let listener =
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let listener = UnixListener::from_std(std::os::fd::OwnedFd::from(listener).into()).unwrap();
+    let mut waiting = Vec::new();
+    let full = loop {
+        match UnixStream::connect(&path).await {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    let later = async {
+        sleep(secs(1)).await;
+        for _ in 0..waiting.len() {
+            listener.accept().await.unwrap();
+        }
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]";
+        stream.write_all(answer).await.unwrap();
+    };
+    let asked = timeout(secs(60), async { tokio::join!(client.tasks(), later) });
+    let (tasks, ()) = asked.await.unwrap();
+    assert_eq!(tasks.unwrap(), []);
 }
