@@ -113,7 +113,7 @@ impl Sources {
 }
 
 pub(super) fn internal(error: &DbError) -> Refused {
-    Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, error.told())
 }
 
 pub(super) fn conflict(message: String) -> Refused {

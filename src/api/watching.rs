@@ -300,7 +300,7 @@ impl Teller {
     fn put_off(&mut self, error: &DbError) {
         self.has_more = false;
         if self.again_at.replace(Instant::now() + AGAIN).is_none() {
-            let message = format!("what happened can't be told now: {error}");
+            let message = format!("what happened can't be told now: {}", error.told());
             warn!("{message}");
             self.ready.push_back(Told::Untold(Untold { message }).wire(None));
         }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::args::{Common, Make};
 use crate::api::client::{Client, ClientError};
-use crate::db::{Db, Opened};
+use crate::db::{self, Db, DbError, Opened};
 use crate::domain::blueprint::Maker;
 use crate::domain::desired::Rules;
 use crate::domain::policy::Policy;
@@ -32,6 +32,13 @@ pub struct Ready {
     pub source_lock: Option<Lock>,
     /// Keeps others off the state.
     pub state_lock: Lock,
+}
+
+/// What only one worker may have, and its state.
+pub struct Held {
+    opened: Opened,
+    state: Lock,
+    source: Option<Lock>,
 }
 
 /// The state directory of a worker.
@@ -153,25 +160,39 @@ pub fn purpose(common: &Common, make: &Make, goal: Goal) -> anyhow::Result<Purpo
     Ok(Purpose { setting, rules, goal })
 }
 
-/// Takes the locks, opens the state and makes the worker.
-pub async fn ready(
+/// Takes the locks and opens the state.
+pub async fn hold(common: &Common, purpose: &Purpose) -> anyhow::Result<Held> {
+    let dir = state_dir(common)?;
+    let state = Lock::state(&dir)?;
+    let source = match purpose.goal {
+        Goal::Down => None,
+        Goal::Forever | Goal::Settled { .. } => {
+            Lock::source(Path::new(&purpose.setting.maker.source))?
+        }
+    };
+    Ok(Held { opened: Db::open(&dir).await?, state, source })
+}
+
+/// Whether something fails because a disk is full or read-only: it may succeed later.
+pub fn lacks_disk(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref().is_some_and(DbError::lacks_disk)
+            || cause.downcast_ref().is_some_and(db::lacks_disk)
+    })
+}
+
+/// Makes the worker.
+pub fn ready(
     common: &Common,
     purpose: Purpose,
     channels: (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<Mounted>>),
+    held: Held,
 ) -> anyhow::Result<Ready> {
-    let Purpose { setting, rules, goal } = purpose;
-    let dir = state_dir(common)?;
-    let state = Lock::state(&dir)?;
-    let source = match goal {
-        Goal::Down => None,
-        Goal::Forever | Goal::Settled { .. } => Lock::source(Path::new(&setting.maker.source))?,
-    };
+    let Held { opened, state, source } = held;
     let metrics = Arc::new(Metrics::default());
-    let opened = Db::open(&dir).await?;
     let opened = Opened { db: opened.db.counted(Arc::clone(&metrics.db)), ..opened };
     let db = opened.db.clone();
-    let made = (opened, Arc::clone(&metrics));
-    let worker = worker(common, Purpose { setting, rules, goal }, channels, made)?;
+    let worker = worker(common, purpose, channels, (opened, Arc::clone(&metrics)))?;
     Ok(Ready { worker, db, metrics, source_lock: source, state_lock: state })
 }
 

@@ -155,7 +155,8 @@ async fn alone(common: &Common) -> anyhow::Result<Remains> {
     };
     let purpose = Purpose { setting, rules: Rules::default(), goal: Goal::Down };
     let (_none, snapshots) = daemon::snapshots();
-    let ready = daemon::ready(common, purpose, (snapshots, watch::Sender::default())).await?;
+    let held = daemon::hold(common, &purpose).await?;
+    let ready = daemon::ready(common, purpose, (snapshots, watch::Sender::default()), held)?;
     let (_questions, commands) = mpsc::channel(1);
     let stop = CancellationToken::new();
     let left = ready.worker.run(Inputs { commands, stop }).await;

@@ -1,7 +1,9 @@
 //! `evenkeel run`.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use futures_util::FutureExt as _;
@@ -9,9 +11,10 @@ use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::args::{Common, Run};
+use super::daemon::{Held, Purpose};
 use super::signals::Signals;
 use super::{Exit, daemon, out};
 use crate::api;
@@ -24,6 +27,9 @@ use crate::worker::{Ended, Goal, Inputs};
 /// How many questions wait for the worker at most.
 const QUESTIONS: usize = 64;
 
+/// How often it is tried again to begin where the disk is full or read-only.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// Keeps this host as a directory says, until stopped.
 pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
@@ -35,14 +41,14 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let host_paths = watch::Sender::default();
     let mut watched = daemon::watching(&dir, &host_paths);
     watched.lock = true;
-    let ready = tokio::select! {
-        ready = daemon::ready(common, purpose, (snapshot_out, host_paths)) => ready?,
+    let (held, listener) = tokio::select! {
+        begun = begin(common, &purpose, &state_dir) => begun?,
         () = signals.next() => {
             info!("stopped before it began");
             return Ok(Exit::Ok);
         }
     };
-    let listener = Bound::listen(&api::socket(&state_dir))?;
+    let ready = daemon::ready(common, purpose, (snapshot_out, host_paths), held)?;
     ready.state_lock.sign();
     let open = open(args).await?;
     out::say(&format!(
@@ -71,7 +77,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         stopped.cancel();
         Ok(ended)
     };
-    notify(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready, NotifyState::Status("")]);
     let all = async {
         tokio::try_join!(
             working,
@@ -96,6 +102,37 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     }
     let _gone = std::fs::remove_file(api::socket(&state_dir));
     Ok(Exit::Ok)
+}
+
+/// Takes what only one may have, and listens at the socket. While the disk is full or read-only it
+/// waits: what runs runs on, and nothing new could be written down.
+async fn begin(
+    common: &Common,
+    purpose: &Purpose,
+    state_dir: &Path,
+) -> anyhow::Result<(Held, Bound)> {
+    let socket = api::socket(state_dir);
+    let mut told = String::new();
+    loop {
+        let held = daemon::hold(common, purpose).await;
+        match held.and_then(|held| Ok((held, Bound::listen(&socket)?))) {
+            Err(error) if daemon::lacks_disk(&error) => {
+                let why = format!("{error:#}");
+                if why != told {
+                    error!(
+                        "{why}; nothing is begun until it can be, which is tried every {} s; \
+                         containers run on",
+                        AGAIN.as_secs()
+                    );
+                }
+                let patience = u32::try_from(AGAIN.as_micros() * 3).unwrap_or(u32::MAX);
+                notify(&[NotifyState::ExtendTimeoutUsec(patience), NotifyState::Status(&why)]);
+                told = why;
+                tokio::time::sleep(AGAIN).await;
+            }
+            begun => return begun,
+        }
+    }
 }
 
 /// Listens where metrics are to be told, if they are to be.

@@ -47,7 +47,8 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
         (through_daemon::wait(&client, &snapshot, args.timeout).await?, true)
     } else {
         let (snapshot_in, snapshot_out) = daemon::snapshots();
-        let ready = daemon::ready(common, purpose, (snapshot_out, host_paths)).await?;
+        let held = daemon::hold(common, &purpose).await?;
+        let ready = daemon::ready(common, purpose, (snapshot_out, host_paths), held)?;
         snapshot_in.send_replace(Arc::new(snapshot));
         let (_questions, commands) = mpsc::channel(1);
         let (signals, stop) = (Signals::listen()?, CancellationToken::new());

@@ -1,5 +1,6 @@
 //! What can go wrong with the DB, sorted by what its caller does about it.
 
+use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,19 @@ pub enum DbError {
         /// What was found.
         why: String,
     },
+    /// It is damaged, and nothing can be put in its place. It stands where it stood.
+    #[error(
+        "the state database {} is damaged ({why}), and no new one can be begun",
+        path.display()
+    )]
+    Unreplaced {
+        /// Which file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+        /// Why no new one.
+        source: Box<DbError>,
+    },
     /// Anything else. Whether it was done is not known.
     #[error("can't {action} the state database {}", path.display())]
     Failed {
@@ -103,8 +117,31 @@ impl DbError {
             Self::Full { .. } => "full",
             Self::Gone { .. } => "gone",
             Self::Damaged { .. } => "damaged",
+            Self::Unreplaced { source, .. } => source.word(),
             Self::Failed { .. } => "failed",
             Self::Closed => "closed",
+        }
+    }
+
+    /// What happened, with what lies beneath it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.source().map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+    }
+
+    /// Whether the disk is full or read-only, so that the same may succeed later.
+    #[must_use]
+    pub fn lacks_disk(&self) -> bool {
+        match self {
+            Self::Full { .. } | Self::ReadOnly { .. } => true,
+            Self::Directory { source, .. } | Self::File { source, .. } => lacks_disk(source),
+            Self::Unreplaced { source, .. } => source.lacks_disk(),
+            Self::Newer { .. }
+            | Self::Locked { .. }
+            | Self::Gone { .. }
+            | Self::Damaged { .. }
+            | Self::Failed { .. }
+            | Self::Closed => false,
         }
     }
 
@@ -140,4 +177,15 @@ impl DbError {
             _ => Self::Failed { action, path, source },
         }
     }
+}
+
+/// Whether something can't be written because the disk is full or read-only.
+#[must_use]
+pub fn lacks_disk(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+    )
 }

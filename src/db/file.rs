@@ -101,9 +101,15 @@ pub(super) fn standing(path: &Path) -> Result<Standing, DbError> {
     }
 }
 
-/// Has a file there that nobody but its owner can read. What `SQLite` puts beside it gets the same
-/// rights.
+/// Has a file there, with its log beside it, that nobody but its owner can read. What else `SQLite`
+/// puts beside it gets the same rights.
 pub(super) fn make_private(path: &Path) -> Result<(), DbError> {
+    make_one_private(path)?;
+    // Made by `SQLite`, it would not be said why it can't be.
+    make_one_private(&beside(path, "-wal"))
+}
+
+fn make_one_private(path: &Path) -> Result<(), DbError> {
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => Ok(()),
@@ -133,6 +139,15 @@ pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, DbError> {
         remove(&numbered(path, *old));
     }
     Ok(SetAside { path: to, why })
+}
+
+/// Moves what was set aside back to where it stood.
+pub(super) fn put_back(path: &Path, set_aside: &SetAside) {
+    remove(path);
+    for suffix in [""].iter().chain(&COMPANIONS) {
+        // What can't be moved stays where it is, and nothing of it is lost.
+        let _ = rename_if_there(&beside(&set_aside.path, suffix), &beside(path, suffix));
+    }
 }
 
 /// Removes what stands at `path`, and what `SQLite` put beside it. A directory stays: it is not
@@ -184,10 +199,12 @@ impl Drop for PrivateCopy {
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> DbError {
-    if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-        return DbError::Full { path: path.to_owned() };
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DbError::Full { path },
+        io::ErrorKind::ReadOnlyFilesystem => DbError::ReadOnly { path },
+        _ => DbError::File { action, path, source },
     }
-    DbError::File { action, path: path.to_owned(), source }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

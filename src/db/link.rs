@@ -41,11 +41,7 @@ impl Link {
         file::make_directory(dir)?;
         let path = file::path_in(dir);
         let (open, found) = match Open::connect(&path, &path, limits) {
-            Err(DbError::Damaged { why, .. }) => {
-                let set_aside = file::set_aside(&path, why)?;
-                let (open, found) = Open::connect(&path, &path, limits)?;
-                (open, Found { set_aside: Some(set_aside), ..found })
-            }
+            Err(DbError::Damaged { why, .. }) => replace(&path, &why, limits)?,
             other => other?,
         };
         Ok((Self { path, limits, state: State::Open(Box::new(open)) }, found))
@@ -170,6 +166,23 @@ impl Link {
                 self.state = other;
                 Err(DbError::Closed)
             }
+        }
+    }
+}
+
+/// Begins a new one in place of one that is damaged. If that can't be, nothing has changed.
+fn replace(path: &Path, why: &str, limits: Limits) -> Result<(Open, Found), DbError> {
+    let unreplaced = |source| DbError::Unreplaced {
+        path: path.to_owned(),
+        why: why.to_owned(),
+        source: Box::new(source),
+    };
+    let set_aside = file::set_aside(path, why.to_owned()).map_err(unreplaced)?;
+    match Open::connect(path, path, limits) {
+        Ok((open, found)) => Ok((open, Found { set_aside: Some(set_aside), ..found })),
+        Err(error) => {
+            file::put_back(path, &set_aside);
+            Err(unreplaced(error))
         }
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-pub use error::DbError;
+pub use error::{DbError, lacks_disk};
 pub use file::{SetAside, size};
 
 use crate::domain::event::Event;

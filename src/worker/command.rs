@@ -182,7 +182,7 @@ impl<R: Runtime> Worker<R> {
         let heads = heads.map(|head| Change::PutHead(Head { going: true, ..head.clone() }));
         if let Err(error) = self.db.write(heads.collect()).await {
             self.on_db_error(&error).await;
-            return Err(error.to_string());
+            return Err(error.told());
         }
         self.desired = desired;
         for name in tasks {
@@ -204,7 +204,7 @@ impl<R: Runtime> Worker<R> {
         self.approved_sources.insert(source.clone());
         if let Err(error) = self.db.write(self.meta()).await {
             self.approved_sources.remove(&source);
-            return Err(error.to_string());
+            return Err(error.told());
         }
         info!(source, "what was made from another source directory was approved as ours");
         // What holds is held until the list tells that there is no third source.

@@ -6,6 +6,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Goal, Worker, changes};
+use crate::db::DbError;
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
 use crate::domain::happening::Happening;
@@ -108,16 +109,16 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// Writes a whole DB anew from what is known, after the old one went away under us.
-    pub(super) async fn rebuild_db(&mut self) {
+    pub(super) async fn rebuild_db(&mut self) -> Result<(), DbError> {
         let whole = self.records.values().flat_map(changes::whole).chain(self.meta()).collect();
-        match self.db.rebuild(whole).await {
-            Ok(None) => warn!("the state DB was gone; it was written anew from what is known"),
-            Ok(Some(aside)) => warn!(
+        match self.db.rebuild(whole).await? {
+            None => warn!("the state DB was gone; it was written anew from what is known"),
+            Some(aside) => warn!(
                 moved_to = %aside.path.display(), why = aside.why,
                 "the state DB could not be used; it was written anew from what is known"
             ),
-            Err(error) => warn!(%error, "the state DB can't be written anew"),
         }
+        Ok(())
     }
 }
 

@@ -119,13 +119,19 @@ impl<R: Runtime> Worker<R> {
     }
 
     pub(super) async fn on_db_error(&mut self, error: &DbError) {
-        if self.db_trouble.is_none() {
-            error!(%error, "the state DB can't be written; nothing new is started until it can");
+        let mut trouble = error.told();
+        if error.needs_rebuild()
+            && let Err(why) = self.rebuild_db().await
+        {
+            trouble = format!("{trouble}; it can't be written anew: {}", why.told());
         }
-        self.db_trouble = Some(error.to_string());
-        if error.needs_rebuild() {
-            self.rebuild_db().await;
+        if self.db_trouble.as_ref() != Some(&trouble) {
+            error!(
+                "{trouble}; what runs runs on, and nothing new is started until the state DB can \
+                 be written"
+            );
         }
+        self.db_trouble = Some(trouble);
     }
 
     /// One look at a task; nothing is done yet.

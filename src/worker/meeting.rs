@@ -189,7 +189,7 @@ impl<R: Runtime> Worker<R> {
         }
         let value = Some(engine.clone());
         let written = Change::SetMeta { key: ENGINE.to_owned(), value };
-        self.db.write(vec![written]).await.map_err(|error| error.to_string())?;
+        self.db.write(vec![written]).await.map_err(|error| error.told())?;
         info!(engine, "another engine was approved");
         self.move_to(engine);
         (self.engine.changed, self.meeting.doubted_at) = (None, None);

@@ -98,6 +98,17 @@ impl House {
         self.home.path().join("state")
     }
 
+    /// A path as the daemon sees it, which may have mounts of its own.
+    pub fn seen(&self, path: &Path) -> PathBuf {
+        match &self.daemon {
+            Some(daemon) if self.within.iter().any(|word| word == "--mount") => {
+                let inside = path.strip_prefix("/").expect("it is absolute");
+                Path::new("/proc").join(daemon.id().to_string()).join("root").join(inside)
+            }
+            Some(_) | None => path.to_owned(),
+        }
+    }
+
     /// Saves a manifest the way a careful program does: whole, by renaming.
     pub fn save(&self, file: &str, text: &str) {
         let new = self.path(&format!(".{file}.new"));
@@ -219,7 +230,7 @@ impl House {
 
     /// What the daemon answers at a path.
     pub fn try_ask(&self, path: &str) -> Option<Value> {
-        let (status, body) = get(&self.state().join("evenkeel.sock"), path)?;
+        let (status, body) = get(&self.seen(&self.state()).join("evenkeel.sock"), path)?;
         (status == 200).then(|| serde_json::from_str(&body).unwrap())
     }
 

@@ -9,6 +9,7 @@ mod byhand;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod crash;
+mod disk;
 mod down;
 mod engine_restart;
 mod examples;

@@ -460,6 +460,33 @@ async fn a_full_disk_must_change_nothing_and_be_got_over_in_place() {
 }
 
 #[tokio::test]
+async fn a_damaged_file_must_stay_where_it_is_while_there_is_no_room_for_a_new_one() {
+    let none = Limits { bytes: 8192, ..Limits::default() };
+    let fresh = tempfile::tempdir().unwrap();
+    let error = Db::open_with(fresh.path(), none).await.unwrap_err();
+    assert!(matches!(error, DbError::Full { .. }) && error.lacks_disk(), "{error}");
+    for (what, damage) in DAMAGES {
+        let dir = closed().await;
+        damage(&file_of(dir.path()));
+        // Reading a pipe would wait for who writes.
+        let content = || file_of(dir.path()).is_file().then(|| fs::read(file_of(dir.path())));
+        let before = content().map(Result::unwrap);
+        for _ in 0..2 {
+            let error = Db::open_with(dir.path(), none).await.unwrap_err();
+            let told = error.told();
+            assert!(error.lacks_disk() && told.contains("state.db is damaged ("), "{told}");
+            assert!(told.contains(": there is no space left for the state database"), "{told}");
+            assert_eq!(content().map(Result::unwrap), before, "{what}");
+            assert!(file_of(dir.path()).symlink_metadata().is_ok(), "{what}");
+            assert!(!dir.path().join("state.db.broken-1").exists(), "{what}");
+        }
+        let opened = Db::open(dir.path()).await.unwrap();
+        assert!(opened.set_aside.is_some(), "{what}");
+        assert_works(opened.db, dir.path(), what).await;
+    }
+}
+
+#[tokio::test]
 async fn at_its_size_limit_history_makes_room_for_what_is() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { bytes: 400 * 1024, ..Limits::default() };
