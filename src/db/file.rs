@@ -21,7 +21,7 @@ const SMALLEST_PAGE: u64 = 512;
 
 /// How many files that were set aside are left there. The oldest go, so that a broken disk is not
 /// filled with them as well.
-const SET_ASIDE_KEPT: u32 = 10;
+pub const SET_ASIDE_KEPT: usize = 3;
 
 /// A file that could not be used, and where it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,17 +128,20 @@ fn make_one_private(path: &Path) -> Result<(), DbError> {
 
 /// Moves whatever stands at `path` out of the way, with what `SQLite` put beside it.
 pub(super) fn set_aside(path: &Path, why: String) -> Result<SetAside, DbError> {
-    let taken = set_aside_numbers(path);
-    let number = taken.last().map_or(1, |last| last.saturating_add(1));
+    let number = set_aside_numbers(path).last().map_or(1, |last| last.saturating_add(1));
     let to = numbered(path, number);
     // The DB first: without its log it is an older one, which must not be taken for the last.
     for suffix in [""].iter().chain(&COMPANIONS) {
         rename_if_there(&beside(path, suffix), &beside(&to, suffix))?;
     }
-    for old in taken.iter().filter(|old| number - **old >= SET_ASIDE_KEPT) {
+    Ok(SetAside { path: to, why })
+}
+
+/// Removes what was set aside, but the newest.
+pub(super) fn remove_old_set_aside(path: &Path) {
+    for old in set_aside_numbers(path).iter().rev().skip(SET_ASIDE_KEPT) {
         remove(&numbered(path, *old));
     }
-    Ok(SetAside { path: to, why })
 }
 
 /// Moves what was set aside back to where it stood.

@@ -44,6 +44,7 @@ impl Link {
             Err(DbError::Damaged { why, .. }) => replace(&path, &why, limits)?,
             other => other?,
         };
+        file::remove_old_set_aside(&path);
         Ok((Self { path, limits, state: State::Open(Box::new(open)) }, found))
     }
 
@@ -112,6 +113,7 @@ impl Link {
             .and_then(|(mut open, _)| open.commit(whole, self.limits).map(|()| open));
         match begun {
             Ok(open) => {
+                file::remove_old_set_aside(&self.path);
                 self.state = State::Open(Box::new(open));
                 Ok(set_aside)
             }

@@ -25,7 +25,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 pub use error::{DbError, lacks_disk};
-pub use file::{SetAside, size};
+pub use file::{SET_ASIDE_KEPT, SetAside, size};
 
 use crate::domain::event::Event;
 use crate::domain::fingerprint::Fingerprint;
@@ -190,7 +190,8 @@ impl Default for Limits {
 impl Db {
     /// Opens `dir/state.db` for this process alone, and makes what is missing.
     ///
-    /// A file that is damaged, or none of ours, is set aside as `state.db.broken-N`.
+    /// A file that is damaged, or none of ours, is set aside as `state.db.broken-N`; the newest
+    /// [`SET_ASIDE_KEPT`] of those are kept.
     ///
     /// # Errors
     /// One that a newer release wrote is left alone ([`DbError::Newer`]), as is one that another

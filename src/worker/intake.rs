@@ -6,7 +6,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Goal, Worker, changes};
-use crate::db::DbError;
+use crate::db::{DbError, SET_ASIDE_KEPT};
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
 use crate::domain::happening::Happening;
@@ -115,7 +115,8 @@ impl<R: Runtime> Worker<R> {
             None => warn!("the state DB was gone; it was written anew from what is known"),
             Some(aside) => warn!(
                 moved_to = %aside.path.display(), why = aside.why,
-                "the state DB could not be used; it was written anew from what is known"
+                "the state DB could not be used; it was written anew from what is known. The \
+                 newest {SET_ASIDE_KEPT} of such files are kept"
             ),
         }
         Ok(())

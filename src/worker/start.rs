@@ -13,7 +13,7 @@ use super::meeting::ENGINE;
 use super::news::News;
 use super::usages::Usages;
 use super::{Clock, Goal, Relisting, Setting, Worker};
-use crate::db::{Change, Opened};
+use crate::db::{Change, Opened, SET_ASIDE_KEPT};
 use crate::domain::desired::{Desired, Rules};
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;
@@ -206,7 +206,8 @@ fn report(opened: &Opened) {
     if let Some(aside) = &opened.set_aside {
         warn!(
             moved_to = %aside.path.display(), why = aside.why,
-            "StateLost: the state DB could not be used; what runs is taken over from its labels"
+            "StateLost: the state DB could not be used; what runs is taken over from its labels. \
+             The newest {SET_ASIDE_KEPT} of such files are kept"
         );
     }
     for problem in &opened.stored.unreadable {
