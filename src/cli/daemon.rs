@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
+use tracing::warn;
 
 use super::args::{Common, Make};
 use crate::api::client::{Client, ClientError};
@@ -16,9 +18,13 @@ use crate::domain::policy::Policy;
 use crate::domain::source::{FileState, Mounted, Snapshot};
 use crate::manifest;
 use crate::metrics::Metrics;
+use crate::patience::Patience;
 use crate::runtime::docker::{ConnectOptions, Docker};
 use crate::watch::Options;
-use crate::worker::{APPROVED_SOURCES, Goal, Lock, Setting, Start, Worker};
+use crate::worker::{APPROVED_SOURCES, Goal, Lock, LockError, Setting, Start, Worker};
+
+/// How long a disk may take to open or find one directory.
+pub const ANSWER: Duration = Duration::from_secs(10);
 
 /// A worker that is ready to run, and what keeps others away meanwhile.
 pub struct Ready {
@@ -102,9 +108,18 @@ pub fn absolute(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Whether two paths are one directory: as they are written, or as the disk has it.
-pub fn is_same_dir(one: &str, other: &str) -> bool {
-    let real = |path: &str| std::fs::canonicalize(path).ok();
-    one == other || real(one).is_some_and(|one| real(other) == Some(one))
+///
+/// # Errors
+/// If the disk does not answer.
+pub async fn is_same_dir(one: &str, other: &str) -> anyhow::Result<bool> {
+    if one == other {
+        return Ok(true);
+    }
+    let paths = [one, other].map(ToOwned::to_owned);
+    let real = move || paths.map(|path| std::fs::canonicalize(path).ok());
+    let real = Patience::new(ANSWER, 1).run("links", real).await;
+    let [one, other] = real.with_context(|| format!("{one} or {other} does not answer"))?;
+    Ok(one.is_some() && one == other)
 }
 
 /// How the files of a source are read.
@@ -163,12 +178,19 @@ pub fn purpose(common: &Common, make: &Make, goal: Goal) -> anyhow::Result<Purpo
 /// Takes the locks and opens the state.
 pub async fn hold(common: &Common, purpose: &Purpose) -> anyhow::Result<Held> {
     let dir = state_dir(common)?;
-    let state = Lock::state(&dir)?;
+    let state = Lock::state(&dir, ANSWER).await?;
+    let source = Path::new(&purpose.setting.maker.source);
     let source = match purpose.goal {
         Goal::Down => None,
-        Goal::Forever | Goal::Settled { .. } => {
-            Lock::source(Path::new(&purpose.setting.maker.source))?
-        }
+        Goal::Settled { .. } => Lock::source(source, ANSWER).await?,
+        Goal::Forever => match Lock::source(source, ANSWER).await {
+            // What runs is looked after all the same; the watch locks it once it answers.
+            Err(error @ LockError::Silent(..)) => {
+                warn!("the source {error}");
+                None
+            }
+            other => other?,
+        },
     };
     Ok(Held { opened: Db::open(&dir).await?, state, source })
 }

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Down};
-use super::daemon::{self, Purpose};
+use super::daemon::{self, ANSWER, Purpose};
 use super::{Exit, escape, out};
 use crate::api::client::{Client, ClientError};
 use crate::domain::blueprint::Maker;
@@ -107,7 +107,7 @@ async fn ask(client: &Client, common: &Common, pid: u32) -> anyhow::Result<()> {
     // A process that ends lets go of what it has one after the other.
     let dir = daemon::state_dir(common)?;
     for _ in 0..UNLOCK_TRIES {
-        if !matches!(Lock::state(&dir), Err(LockError::Held(_))) {
+        if !matches!(Lock::state(&dir, ANSWER).await, Err(LockError::Held(_))) {
             break;
         }
         tokio::time::sleep(ASK_EVERY).await;
@@ -131,8 +131,12 @@ async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
     let sources: BTreeSet<String> = identities.map(|identity| identity.source).collect();
     let mut locks = Vec::new();
     for source in sources {
-        match Lock::source(Path::new(&source)) {
+        match Lock::source(Path::new(&source), ANSWER).await {
             Ok(lock) => locks.extend(lock),
+            // Nobody can read it, so nobody makes anything anew from it now.
+            Err(error @ LockError::Silent(..)) => {
+                out::say(&format!("whether another evenkeel keeps it is not known: {error}"));
+            }
             Err(LockError::Held(_)) => bail!(
                 "an evenkeel keeps {source}, with another --state-dir than {}: name that one",
                 daemon::state_dir(common)?.display()
@@ -146,7 +150,7 @@ async fn lock_sources(common: &Common) -> anyhow::Result<Vec<Lock>> {
 /// Does it where no daemon runs. Tells what stays.
 async fn alone(common: &Common) -> anyhow::Result<Remains> {
     // A daemon of this state directory is told of as such.
-    drop(Lock::state(&daemon::state_dir(common)?)?);
+    drop(Lock::state(&daemon::state_dir(common)?, ANSWER).await?);
     let _locks = lock_sources(common).await?;
     let setting = Setting {
         maker: Maker { worker: common.worker.clone(), source: "/".to_owned() },

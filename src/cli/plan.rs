@@ -12,7 +12,7 @@ use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
 use crate::domain::diagnostic::Diagnostic;
 use crate::manifest::render::{self, Colour};
-use crate::watch::read_once;
+use crate::watch::look;
 use crate::worker::Goal;
 use crate::worker::preview::{Action, Preview, TaskPreview};
 
@@ -22,7 +22,7 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
     let dir = purpose.setting.maker.source.clone();
     let state_dir = daemon::state_dir(common)?;
     if let Some(running) = Client::of(&state_dir).find().await?
-        && !daemon::is_same_dir(&running.source, &dir)
+        && !daemon::is_same_dir(&running.source, &dir).await?
     {
         bail!(
             "the daemon of worker {} watches {}, not {dir}: name that directory, or another --worker",
@@ -34,8 +34,7 @@ pub async fn plan(common: &Common, args: &Plan) -> anyhow::Result<Exit> {
     let host_paths = watch::Sender::default();
     let options = daemon::watching(&dir, &host_paths);
     let (snapshot_in, snapshot_out) = daemon::snapshots();
-    let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
-    snapshot_in.send_replace(Arc::new(snapshot));
+    snapshot_in.send_replace(Arc::new(look(options, reader).await));
     let preview = daemon::looker(common, purpose, snapshot_out).await?.preview().await;
     match args.output {
         PlanFormat::Text => {

@@ -15,7 +15,7 @@ use super::signals::Signals;
 use super::{Exit, daemon, out};
 use crate::api::client::Client;
 use crate::domain::source::Snapshot;
-use crate::watch::read_once;
+use crate::watch::look;
 use crate::worker::{Ended, Goal, Inputs};
 use outcome::Outcome;
 
@@ -25,7 +25,9 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let dir = purpose.setting.maker.source.clone();
     let client = Client::of(&daemon::state_dir(common)?);
     let overview = client.find().await?;
-    if let Some(overview) = overview.as_ref().filter(|it| !daemon::is_same_dir(&it.source, &dir)) {
+    if let Some(overview) = &overview
+        && !daemon::is_same_dir(&overview.source, &dir).await?
+    {
         bail!(
             "the daemon of worker {} keeps this host as {} says, not {dir}; \
              for another directory use another --worker",
@@ -38,7 +40,7 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     let reader = daemon::reader(known_as, &purpose.setting.policy);
     let host_paths = watch::Sender::default();
     let options = daemon::watching(known_as, &host_paths);
-    let snapshot = tokio::task::spawn_blocking(move || read_once(&options, reader)).await?;
+    let snapshot = look(options, reader).await;
     if let Snapshot::Unavailable { message } = &snapshot {
         bail!("{message}; nothing was changed");
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::names::{self, Name};
-use super::tree::{Id, Kind, Listed, Refusal, Tree};
+use super::outside::Asking;
+use super::refusal::Refusal;
+use super::tree::{Id, Kind, Listed, Tree};
 
 /// How many directories may lie within one another.
 const MAX_DEPTH: usize = 32;
@@ -58,10 +60,11 @@ impl Barred {
 pub(super) fn list(
     tree: &Tree,
     skip: &BTreeSet<String>,
+    asking: &mut Asking<'_>,
     entering: &mut dyn FnMut(&str),
 ) -> Result<Listing, Refusal> {
-    let mut walk =
-        Walk { tree, skip, entering, listing: Listing::default(), links: BTreeSet::new() };
+    let (listing, links) = (Listing::default(), BTreeSet::new());
+    let mut walk = Walk { tree, skip, asking, entering, listing, links };
     walk.enter("")?;
     // Directories that are reached by links come last: each one is listed once, and where it is
     // in the source itself, under its own name.
@@ -71,16 +74,17 @@ pub(super) fn list(
     Ok(walk.listing)
 }
 
-struct Walk<'a> {
+struct Walk<'a, 'b> {
     tree: &'a Tree,
     skip: &'a BTreeSet<String>,
+    asking: &'a mut Asking<'b>,
     entering: &'a mut dyn FnMut(&str),
     listing: Listing,
     /// Links that are no manifests by their names, and may lead to directories.
     links: BTreeSet<String>,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     /// Lists a directory and all beneath it.
     fn enter(&mut self, path: &str) -> Result<(), Refusal> {
         if path.split('/').count() > MAX_DEPTH {
@@ -152,7 +156,14 @@ impl Walk<'_> {
                 }
             }
             // Whatever a link outside leads to, only a directory could have held manifests.
-            Err(Refusal::Leaves(_)) if !self.tree.leads_to_directory(path) => return,
+            Err(Refusal::Leaves(target)) => match self.tree.leads_to_directory(path) {
+                Ok(question) => match self.asking.ask(path, question) {
+                    Some(false) => return,
+                    Some(true) => Refusal::Leaves(target),
+                    None => Refusal::Silent(target),
+                },
+                Err(refusal) => refusal,
+            },
             Err(refusal) => refusal,
         };
         self.listing.refused.insert(path.to_owned(), Barred::of(&refusal));

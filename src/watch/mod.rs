@@ -4,7 +4,7 @@
 //! again every now and then, so that a lost event costs time and nothing else. Nothing is decided
 //! here of tasks: what can't be read is said, never left out. Nothing is ever written.
 //!
-//! The worker runs [`watch()`]; commands that look once call [`read_once`]. Both take the parser as a
+//! The worker runs [`watch()`]; commands that look once call [`look`] or [`read_once`]. All take the parser as a
 //! closure: what a document means is not this module's matter.
 
 mod entry;
@@ -14,11 +14,15 @@ mod hints;
 mod listing;
 mod mounts;
 mod names;
+mod outside;
+mod refusal;
 mod scan;
 mod tree;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::fmt::Display;
+use std::future::pending;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::source::{FileState, Mounted, Snapshot};
 use crate::metrics::Saved;
+use crate::patience::{Impatient, Patience};
 use follow::{Follower, Publisher};
 use hints::Hints;
 use mounts::Mounts;
@@ -46,6 +51,8 @@ pub struct Options {
     pub write_timeout: Duration,
     /// How often it is checked which directory the root is.
     pub root_check: Duration,
+    /// How long the first look may take before it is told that the disk does not answer.
+    pub answer_within: Duration,
     /// How long a disk may take to answer before it is left behind, once the watch is to stop.
     pub stop_within: Duration,
     /// Lock the directory that is read, whichever it is by then: one that another process has locked
@@ -74,6 +81,7 @@ impl Options {
             settle: Duration::from_secs(2),
             write_timeout: Duration::from_secs(30),
             root_check: Duration::from_secs(1),
+            answer_within: Duration::from_secs(30),
             stop_within: Duration::from_secs(5),
             lock: false,
             events: true,
@@ -150,6 +158,22 @@ pub fn read_once(options: &Options, read: impl Fn(&str, &[u8]) -> FileState) -> 
     follow::look_once(options.absolute().scanner(read))
 }
 
+/// As [`read_once`], off the async threads. A source that does not answer in time is unavailable.
+pub async fn look(
+    options: Options,
+    read: impl Fn(&str, &[u8]) -> FileState + Send + 'static,
+) -> Snapshot {
+    let (root, within) = (options.root.clone(), options.answer_within);
+    let looked = Patience::new(within, 1).run("a look", move || read_once(&options, read)).await;
+    looked.unwrap_or_else(|error| Snapshot::Unavailable { message: unreliable(&root, &error) })
+}
+
+/// Why nothing can be said of the source at `root`.
+fn unreliable(root: &Path, why: &(impl Display + ?Sized)) -> String {
+    let root = names::shown(root.as_os_str().as_encoded_bytes());
+    format!("the source {root} can't be relied on: {why}")
+}
+
 /// Keeps `out` up to date with the source, until `stop`. Everything it started has ended when this
 /// returns, but what a disk that does not answer holds; if it is dropped, that ends soon.
 ///
@@ -171,14 +195,28 @@ pub async fn watch(
     let hints = Arc::new(Hints::default());
     let stopper = StopOnDrop(Arc::clone(&hints));
     let stop_within = options.stop_within;
+    let silent = until_silent(options.clone(), health.subscribe());
+    let told = out.clone();
     let scanner = options.scanner(read);
     let publisher = Publisher::new(out);
     let mut thread = tokio::task::spawn_blocking(move || {
         Follower::new(options, scanner, hints, publisher, health).run();
     });
+    let tell_silence = async {
+        let message = silent.await;
+        told.send_if_modified(|snapshot| {
+            let is_unread = matches!(**snapshot, Snapshot::Unavailable { .. });
+            if is_unread {
+                *snapshot = Arc::new(Snapshot::Unavailable { message });
+            }
+            is_unread
+        });
+        pending::<()>().await;
+    };
     tokio::select! {
         () = stop.cancelled() => drop(stopper),
         ended = &mut thread => return Ok(ended?),
+        () = tell_silence => {}
     }
     match tokio::time::timeout(stop_within, thread).await {
         Ok(ended) => Ok(ended?),
@@ -186,6 +224,19 @@ pub async fn watch(
             tracing::warn!("the directory does not answer: its reading is left behind");
             Ok(())
         }
+    }
+}
+
+/// Waits until the first look has taken too long, and says so. Of later ones
+/// [`WatchHealth::trouble`] does.
+async fn until_silent(
+    options: Options,
+    mut health: tokio::sync::watch::Receiver<WatchHealth>,
+) -> String {
+    let first = async { health.wait_for(|health| health.last_look.is_some()).await.is_ok() };
+    match tokio::time::timeout(options.answer_within, first).await {
+        Ok(_) => pending().await,
+        Err(_) => unreliable(&options.root, &Impatient::Late(options.answer_within)),
     }
 }
 

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use super::entry::{Clock, Entry, Print, Seen, Shown, Trust, Verdict, Writer, unclosed};
 use super::listing::{self, Barred, Listing};
 use super::mounts::{self, Mounts};
-use super::names;
-use super::tree::{Id, Kind, Lock, Refusal, Tree};
+use super::outside::Outside;
+use super::refusal::Refusal;
+use super::tree::{Id, Kind, Lock, Tree};
+use super::{names, unreliable};
 use crate::domain::source::FileState;
 use crate::metrics::Saved;
 
@@ -51,6 +53,7 @@ pub(super) struct Scanner<R> {
     entries: BTreeMap<String, Entry>,
     listing: Listing,
     mounts: Mounts,
+    outside: Outside,
     changes: Changes,
     hasher: RandomState,
     /// How many files were read.
@@ -71,6 +74,7 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
             entries: BTreeMap::new(),
             listing: Listing::default(),
             mounts,
+            outside: Outside::default(),
             changes: Changes::new(),
             hasher: RandomState::new(),
             reads: 0,
@@ -220,21 +224,22 @@ impl<R: Fn(&str, &[u8]) -> FileState> Scanner<R> {
     }
 
     fn told(&self, what: &(impl std::fmt::Display + ?Sized)) -> String {
-        let root = names::shown(self.manner.root.as_os_str().as_encoded_bytes());
-        format!("the source {root} can't be relied on: {what}")
+        unreliable(&self.manner.root, what)
     }
 
     /// Lists until nothing that is known is missing, or is missing twice: while something is
     /// renamed a listing may miss both its names.
     fn list(
-        &self,
+        &mut self,
         tree: &Tree,
         first: bool,
         entering: &mut dyn FnMut(&str),
     ) -> Result<Listing, String> {
-        let list = |entering: &mut dyn FnMut(&str)| {
-            listing::list(tree, self.mounts.paths(), entering)
-                .map_err(|refusal| self.told(&refusal))
+        let (root, skip) = (&self.manner.root, self.mounts.paths());
+        let mut asking = self.outside.begin();
+        let mut list = |entering: &mut dyn FnMut(&str)| {
+            listing::list(tree, skip, &mut asking, entering)
+                .map_err(|refusal| unreliable(root, &refusal))
         };
         let mut listing = list(entering)?;
         let listed = |path| listing.files.contains_key(path) || listing.refused.contains_key(path);

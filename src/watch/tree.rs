@@ -6,7 +6,6 @@
 //! for the width of a terminal.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -17,6 +16,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat
 use rustix::io::Errno;
 
 use super::names;
+use super::refusal::Refusal;
 
 /// How many links are followed for one path; the kernel's own limit.
 const MAX_LINKS: usize = 40;
@@ -52,29 +52,6 @@ pub(super) struct Content {
     pub(super) stamp: Stamp,
     /// Its path beneath the root with every link resolved.
     pub(super) real: String,
-}
-
-/// Why something is not read.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// It is not there.
-    Absent,
-    /// It changed while it was read.
-    Changing,
-    /// A link that leads out of the source.
-    Leaves(String),
-    /// A link that leads to where it is.
-    Loops,
-    /// A link to something that is not there.
-    Dangles(String),
-    /// No file, but what this says.
-    NoFile(&'static str),
-    /// Another process has locked it.
-    Locked,
-    /// More bytes than this.
-    TooLarge(u64),
-    /// The system refuses.
-    System(Errno),
 }
 
 /// One name in a directory.
@@ -205,10 +182,17 @@ impl Tree {
         Ok(id_of(&self.find(path)?.stat))
     }
 
-    /// Whether a path leads to a directory, be it outside. Nothing is opened.
-    pub(super) fn leads_to_directory(&self, path: &str) -> bool {
-        let stat = rustix::fs::statat(&self.root, path, AtFlags::empty());
-        stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+    /// What tells whether a path leads to a directory, be it outside. Nothing is opened; but the
+    /// disk there may never answer.
+    pub(super) fn leads_to_directory(
+        &self,
+        path: &str,
+    ) -> Result<impl FnOnce() -> bool + Send + 'static, Refusal> {
+        let (root, path) = (rustix::io::dup(&self.root)?, path.to_owned());
+        Ok(move || {
+            let stat = rustix::fs::statat(&root, &path, AtFlags::empty());
+            stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        })
     }
 
     /// Reads a file of at most `limit` bytes.
@@ -252,10 +236,7 @@ impl Tree {
             return Err(Refusal::TooLarge(limit));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(before.size + 1).unwrap_or(0));
-        (&mut file)
-            .take(limit + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Refusal::System(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        (&mut file).take(limit + 1).read_to_end(&mut bytes).map_err(Refusal::System)?;
         if bytes.len() as u64 > limit {
             return Err(Refusal::TooLarge(limit));
         }
@@ -373,25 +354,7 @@ impl From<Errno> for Refusal {
     fn from(error: Errno) -> Self {
         match error {
             Errno::NOENT => Self::Absent,
-            other => Self::System(other),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("it is not there"),
-            Self::Changing => f.write_str("it changed while it was read"),
-            Self::Leaves(target) => write!(f, "the link leads out of the source: {target}"),
-            Self::Loops => f.write_str("the link leads round in a circle"),
-            Self::Dangles(target) => write!(f, "the link leads to what is not there: {target}"),
-            Self::NoFile(kind) => write!(f, "it is {kind}, and only files are read"),
-            Self::Locked => f.write_str(
-                "another evenkeel keeps it; stop that one, or give this one another directory",
-            ),
-            Self::TooLarge(limit) => write!(f, "it has more than {limit} bytes"),
-            Self::System(error) => write!(f, "it can't be read: {}", std::io::Error::from(*error)),
+            other => Self::System(other.into()),
         }
     }
 }

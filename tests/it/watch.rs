@@ -15,7 +15,7 @@ use evenkeel::domain::diagnostic::{Diagnostic, InvalidReason};
 use evenkeel::domain::name::TaskName;
 use evenkeel::domain::source::{Document, FileState, Mounted, Snapshot};
 use evenkeel::domain::task::Task;
-use evenkeel::watch::{Options, WatchHealth, read_once, watch};
+use evenkeel::watch::{Options, WatchHealth, look as look_within, read_once, watch};
 use tempfile::TempDir;
 use tokio::sync::watch::{Receiver, channel};
 use tokio::task::JoinHandle;

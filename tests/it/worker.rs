@@ -10,6 +10,7 @@ mod engine;
 mod files;
 mod host;
 mod let_go;
+mod lock;
 mod metrics;
 mod policy;
 mod probes;

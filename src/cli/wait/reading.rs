@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::api::client::{Client, ClientError};
@@ -16,7 +15,7 @@ use crate::domain::name::TaskName;
 use crate::domain::policy::{Level, Policy};
 use crate::domain::source::Snapshot;
 use crate::domain::status::TaskStatus;
-use crate::watch::read_once;
+use crate::watch::look;
 
 /// How soon files and daemon are compared again where they differ.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -83,7 +82,7 @@ impl Reading {
             }
             Err(error) => return Err(error.into()),
         };
-        let snapshot = read(known.overview.source.clone()).await?;
+        let snapshot = read(known.overview.source.clone()).await;
         if let Snapshot::Unavailable { message } = &snapshot {
             out::say(&format!(
                 "{message}: what was saved there just now may not have been read by the daemon"
@@ -140,9 +139,9 @@ impl Reading {
 }
 
 /// Reads the files. What the daemon allows is not known here: it says so itself.
-async fn read(source: String) -> anyhow::Result<Snapshot> {
+async fn read(source: String) -> Snapshot {
     let policy = Policy { level: Level::Privileged, allowed_host_paths: vec!["/".to_owned()] };
     let reader = daemon::reader(&source, &policy);
     let options = daemon::watching(&source, &watch::Sender::default());
-    Ok(spawn_blocking(move || read_once(&options, reader)).await?)
+    look(options, reader).await
 }

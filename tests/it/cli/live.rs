@@ -80,6 +80,26 @@ fn a_wait_must_say_how_it_ended() {
 }
 
 #[test]
+fn a_source_that_does_not_answer_must_not_hold_up_a_stop() {
+    let shell = Shell::new();
+    // Opening a pipe waits for its other end, as that of a directory does for a disk that is away.
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    let tasks = shell.path().join("tasks");
+    rustix::fs::mknodat(rustix::fs::CWD, tasks, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let mut daemon = Running::of(shell.command(&["run", "tasks"]));
+    while !shell.state().join("lock").exists() {
+        std::thread::yield_now();
+    }
+    let begun = std::time::Instant::now();
+    daemon.end();
+    let (code, said) = daemon.ended();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("stopped before it began"), "{said}");
+    // Not even as long as the source is waited for.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(9), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn who_follows_must_be_told_that_the_daemon_has_ended() {
     let shell = Shell::new();
     let mut daemon = daemon(&shell);

@@ -213,3 +213,44 @@ async fn a_file_that_brings_a_bug_to_light_must_not_stop_the_reading_of_others()
     watching.until(&["a.yaml: task a", "web.yaml: task web 2"]).await;
     watching.end().await;
 }
+
+/// A reader that hangs until `release` goes, as one on a disk that is away does.
+fn hanging() -> (std::sync::mpsc::Sender<()>, impl Fn(&str, &[u8]) -> FileState + Send + 'static) {
+    let (release, hangs) = std::sync::mpsc::channel();
+    let read = move |_: &str, bytes: &[u8]| {
+        let _released = hangs.recv();
+        let digest = String::from_utf8_lossy(bytes).into_owned();
+        FileState::Read { digest, documents: Vec::new() }
+    };
+    (release, read)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_does_not_answer_must_be_told_and_be_read_once_it_does() {
+    let home = TempDir::new().unwrap();
+    fs::write(home.path().join("a.yaml"), "one").unwrap();
+    let mut options = Options::new(home.path());
+    options.answer_within = Duration::from_millis(50);
+    options.settle = Duration::ZERO;
+    let silent = |snapshot: &Snapshot| match snapshot {
+        Snapshot::Unavailable { message } => message.contains("relied on: no answer within"),
+        Snapshot::Read { .. } => false,
+    };
+    let (release, read) = hanging();
+    let looked = tokio::time::timeout(PATIENCE, look_within(options.clone(), read)).await.unwrap();
+    assert!(silent(&looked), "{looked:?}");
+    drop(release);
+
+    let (release, read) = hanging();
+    let unread = Snapshot::Unavailable { message: "not read yet".into() };
+    let (out, mut snapshots) = channel(Arc::new(unread));
+    let stop = CancellationToken::new();
+    let watching = watch(options, read, out, channel(WatchHealth::default()).0, stop.clone());
+    let running = tokio::spawn(async move { watching.await.unwrap() });
+    tokio::time::timeout(PATIENCE, snapshots.wait_for(|it| silent(it))).await.unwrap().unwrap();
+    drop(release);
+    let is_read = |it: &Arc<Snapshot>| told(it) == ["a.yaml: one"];
+    tokio::time::timeout(PATIENCE, snapshots.wait_for(is_read)).await.unwrap().unwrap();
+    stop.cancel();
+    running.await.unwrap();
+}
