@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::error::DbError;
+use super::error::{DbError, lacks_disk};
 
 /// How the file is called in the state directory.
 const NAME: &str = "state.db";
@@ -177,10 +177,12 @@ impl PrivateCopy {
             .map_err(|source| DbError::Directory { dir: dir.clone(), source })?;
         let copy = Self { dir };
         for suffix in ["", "-wal"] {
-            let from = beside(path, suffix);
-            match fs::copy(&from, beside(&copy.path(), suffix)) {
+            let (from, to) = (beside(path, suffix), beside(&copy.path(), suffix));
+            match fs::copy(&from, &to) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("copy", &from, error));
+                    // Room is wanted where the copy is.
+                    let at = if lacks_disk(&error) { &to } else { &from };
+                    return Err(failed("copy", at, error));
                 }
                 _ => {}
             }
