@@ -60,7 +60,7 @@ pub struct Kept {
 }
 
 /// A file that the daemon found without an event it takes after two seconds.
-const TAKEN: Duration = Duration::from_millis(2500);
+pub const TAKEN: Duration = Duration::from_millis(2500);
 
 /// A file that is still being written it takes after half a minute.
 const WRITTEN: Duration = Duration::from_secs(35);
@@ -124,29 +124,21 @@ impl<'a> Asked<'a> {
         asked
     }
 
-    /// Whether the daemon has read it too: it has accepted just that, or refused it.
+    /// The tasks that are asked for.
+    pub fn tasks(&self) -> impl Iterator<Item = &'a TaskName> {
+        self.tasks.keys().copied()
+    }
+
+    /// The tasks that are asked for, those whose documents are wrong too.
+    pub fn names(&self) -> impl Iterator<Item = &'a TaskName> {
+        self.tasks().chain(self.broken.keys().copied())
+    }
+
+    /// Whether the daemon tells of each file that is wrong that it is.
     #[must_use]
-    pub fn is_taken(&self, overview: &Overview, tasks: &[TaskStatus], records: &[Record]) -> bool {
-        let accepted: BTreeMap<&TaskName, &Task> =
-            records.iter().map(|record| (&record.head.name, &record.head.task)).collect();
-        // The daemon may be stricter than this command line.
-        let has_problem = |task: &TaskStatus| !task.problems.is_empty();
-        let held: BTreeSet<&TaskName> =
-            tasks.iter().filter(|task| has_problem(task)).map(|task| &task.name).collect();
-        let refused = |file: &str| overview.problems.iter().any(|problem| problem.file == file);
-        let is_known = |(name, documents): (&&TaskName, &Vec<(&Task, &str)>)| {
-            let mut documents = documents.iter();
-            match accepted.get(name) {
-                Some(known) => held.contains(name) || documents.any(|(task, _)| task == known),
-                None => documents.any(|(_, file)| refused(file)),
-            }
-        };
-        let held = overview.prune_held.as_ref();
-        let is_meant = |task: &TaskStatus| {
-            self.tasks.contains_key(&task.name)
-                || held.is_some_and(|held| held.tasks.contains(&task.name))
-        };
-        self.tasks.iter().all(is_known) && (!self.is_whole || tasks.iter().all(is_meant))
+    pub fn are_problems_told(&self, overview: &Overview) -> bool {
+        let told: BTreeSet<&str> = overview.problems.iter().map(|it| it.file.as_str()).collect();
+        self.problems.iter().all(|problem| told.contains(problem.file.as_str()))
     }
 }
 
@@ -258,11 +250,6 @@ mod tests {
 
     #[test]
     fn a_daemon_must_be_waited_for_until_it_has_accepted_just_what_the_files_say() {
-        let overview = json!({
-            "worker": "default", "version": "0", "pid": 1, "source": "/srv", "files": 1,
-            "problems": [], "goingDown": false, "tasks": 1,
-        });
-        let overview: Overview = serde_json::from_value(overview).unwrap();
         let specs = [
             "",
             "  env: [{name: A, value: \"1\"}]\n",
@@ -270,14 +257,25 @@ mod tests {
             "  resources: {limits: {memory: 64Mi}}\n",
             "  replicas: 2\n",
         ];
+        let name = accepted("").0.head.name;
+        let same = Taken::Same(Uid(Uuid::from_u128(1)), 1);
         for asked in specs {
             for has in specs {
-                let snapshot = snapshot(asked);
-                let (record, status) = accepted(has);
-                let taken = Asked::of(&snapshot).is_taken(&overview, &[status], &[record]);
-                assert_eq!(taken, asked == has, "asked {asked:?}, accepted {has:?}");
+                let taken = Asked::of(&snapshot(asked)).taken(&name, &known(has, &[]));
+                assert_eq!(taken == same, asked == has, "asked {asked:?}, accepted {has:?}");
             }
         }
+    }
+
+    #[test]
+    fn of_each_wrong_file_a_daemon_must_say_so_before_it_has_read_all() {
+        let broken = snapshot("  replicas: many\n");
+        let asked = Asked::of(&broken);
+        let problems: Vec<Diagnostic> = asked.problems.iter().copied().cloned().collect();
+        assert!(!asked.are_problems_told(&known("", &[]).overview));
+        assert!(asked.are_problems_told(&known("", &problems).overview));
+        let right = snapshot("");
+        assert!(Asked::of(&right).are_problems_told(&known("", &[]).overview));
     }
 
     /// What a daemon says of a task with this spec, which holds `problems` to be wrong.

@@ -3,6 +3,7 @@
 mod outcome;
 mod through_daemon;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -11,10 +12,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, Sync};
+use super::asked::Asked;
 use super::signals::Signals;
 use super::{Exit, daemon, out};
 use crate::api::client::Client;
+use crate::domain::name::TaskName;
 use crate::domain::source::Snapshot;
+use crate::domain::status::TaskStatus;
 use crate::watch::look;
 use crate::worker::{Ended, Goal, Inputs};
 use outcome::Outcome;
@@ -46,12 +50,13 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     }
     let (outcome, is_kept) = if let Some(overview) = overview {
         out::say(&format!("a daemon (pid {}) does it; waiting for it", overview.pid));
-        (through_daemon::wait(&client, &snapshot, args.timeout).await?, true)
+        (through_daemon::wait(&client, &overview, &snapshot, args.timeout).await?, true)
     } else {
         let (snapshot_in, snapshot_out) = daemon::snapshots();
         let held = daemon::hold(common, &purpose).await?;
         let ready = daemon::ready(common, purpose, (snapshot_out, host_paths), held)?;
-        snapshot_in.send_replace(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        snapshot_in.send_replace(Arc::clone(&snapshot));
         let (_questions, commands) = mpsc::channel(1);
         let (signals, stop) = (Signals::listen()?, CancellationToken::new());
         let running = ready.worker.run(Inputs { commands, stop: stop.clone() });
@@ -64,7 +69,8 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
             Ended::Deadline => Exit::Deadline,
             Ended::Short | Ended::Stopped | Ended::Broken => Exit::Failed,
         };
-        (Outcome { ended, overview: left.overview, tasks: left.tasks }, false)
+        let unread = not_begun(&Asked::of(&snapshot), &left.tasks);
+        (Outcome { ended, overview: left.overview, tasks: left.tasks, unread }, false)
     };
     let exit = outcome.tell(common, &args.make.dir)?;
     if !is_kept {
@@ -74,6 +80,12 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
         ));
     }
     Ok(exit)
+}
+
+/// What is asked for and was not taken up.
+fn not_begun(asked: &Asked<'_>, tasks: &[TaskStatus]) -> BTreeSet<TaskName> {
+    let is_there = |name: &TaskName| tasks.iter().any(|task| task.name == *name);
+    asked.tasks().filter(|name| !is_there(name)).cloned().collect()
 }
 
 /// Tells the worker to stop at the first signal; never ends.

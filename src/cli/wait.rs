@@ -1,21 +1,16 @@
 //! `evenkeel wait`.
 
-mod reading;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
-
 use super::args::{Common, Wait, WaitFor};
+use super::following::{Following, Turn};
 use super::pick::{named, short, unknown};
+use super::reading::Standing;
 use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
-use crate::api::listen::Watching;
-use crate::api::watching::Told;
 use crate::domain::name::TaskName;
 use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus, Truth};
-use reading::{Reading, Standing};
 
 const GONE: &str = "its manifest is gone";
 
@@ -60,10 +55,7 @@ struct Waiting<'a> {
     open: BTreeSet<TaskName>,
     failed: bool,
     timeout: Duration,
-    deadline: Instant,
-    watching: Watching,
-    seen: Seen,
-    reading: Reading,
+    following: Following<'a>,
 }
 
 impl<'a> Waiting<'a> {
@@ -75,24 +67,20 @@ impl<'a> Waiting<'a> {
         let open: BTreeSet<TaskName> = goals.keys().cloned().collect();
         // Of one task nothing else has to be told.
         let only = open.first().filter(|_| open.len() == 1);
-        let mut watching = client.watch(only, None).await?;
-        let deadline = Instant::now() + timeout;
-        let mut seen = Seen::default();
-        seen.sync(&mut watching).await?;
-        let reading = Reading::of(&open);
-        Ok(Self { client, goals, open, failed: false, timeout, deadline, watching, seen, reading })
+        let following = Following::begin(client, &open, only, timeout).await?;
+        Ok(Self { client, goals, open, failed: false, timeout, following })
     }
 
     /// Tells of those that there are not, and never were.
     async fn drop_unknown(&mut self) -> anyhow::Result<()> {
-        self.reading.look(self.client, &self.open, &mut self.seen.tasks).await?;
+        self.following.look(&self.open).await?;
         for (name, goal) in &self.goals {
             // A file that asks for it may have been saved just now.
-            let standing = self.reading.standing(name, None);
+            let standing = self.following.standing(name);
             if matches!(standing, Standing::Unread | Standing::Refused(_)) {
                 continue;
             }
-            if let Some(why) = self.seen.is_unknown(self.client, name, *goal).await? {
+            if let Some(why) = self.why_unknown(name, *goal).await? {
                 out::say(&format!("error: {why}"));
                 self.open.remove(name);
                 self.failed = true;
@@ -101,9 +89,20 @@ impl<'a> Waiting<'a> {
         Ok(())
     }
 
+    /// Why there is nothing to wait for: no such task is there, nor ever was.
+    async fn why_unknown(&self, name: &TaskName, goal: WaitFor) -> anyhow::Result<Option<String>> {
+        if self.following.tasks.contains_key(name) {
+            return Ok(None);
+        }
+        if goal == WaitFor::Deleted && !self.client.events(Some(name), 1).await?.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(unknown(name, &self.client.tasks().await?)))
+    }
+
     async fn end(mut self, told: &dyn Fn(&TaskName, WaitFor) -> String) -> anyhow::Result<Exit> {
         loop {
-            self.reading.look(self.client, &self.open, &mut self.seen.tasks).await?;
+            self.following.look(&self.open).await?;
             self.judge(told)?;
             if self.open.is_empty() {
                 return Ok(if self.failed { Exit::Failed } else { Exit::Ok });
@@ -112,18 +111,14 @@ impl<'a> Waiting<'a> {
                 // What is left can't make it good again.
                 return Ok(Exit::Failed);
             }
-            let is_read = self.reading.is_done(&self.open);
-            let until = if is_read { self.deadline } else { self.deadline.min(self.reading.again) };
-            match timeout_at(until, self.watching.next()).await {
-                Ok(told) => self.seen.take(told?, &mut self.watching).await?,
-                Err(_) if Instant::now() < self.deadline => {}
-                Err(_) => break,
+            if matches!(self.following.turn(&self.open).await?, Turn::Late) {
+                break;
             }
         }
         for name in &self.open {
             let (goal, shown) = (word(self.goals[name]), short(name));
-            let task = self.seen.tasks.get(name);
-            let how = match self.reading.standing(name, task) {
+            let task = self.following.tasks.get(name);
+            let how = match self.following.standing(name) {
                 Standing::Unread => "; what its file says now is not read yet".to_owned(),
                 _ => task.map_or_else(String::new, how),
             };
@@ -136,8 +131,8 @@ impl<'a> Waiting<'a> {
     /// Tells of those that are as is asked, and of those that can't become so.
     fn judge(&mut self, told: &dyn Fn(&TaskName, WaitFor) -> String) -> anyhow::Result<()> {
         for name in self.open.clone() {
-            let (task, goal) = (self.seen.tasks.get(&name), self.goals[&name]);
-            match verdict_on(self.reading.standing(&name, task), goal, task) {
+            let (task, goal) = (self.following.tasks.get(&name), self.goals[&name]);
+            match verdict_on(self.following.standing(&name), goal, task) {
                 Verdict::So => {
                     out::line(&told(&name, goal))?;
                 }
@@ -151,58 +146,6 @@ impl<'a> Waiting<'a> {
             self.open.remove(&name);
         }
         Ok(())
-    }
-}
-
-/// What was told of the tasks.
-#[derive(Default)]
-struct Seen {
-    tasks: BTreeMap<TaskName, TaskStatus>,
-}
-
-impl Seen {
-    /// Takes what is told until all tasks were.
-    async fn sync(&mut self, watching: &mut Watching) -> anyhow::Result<()> {
-        loop {
-            match watching.next().await? {
-                Told::Synced {} => return Ok(()),
-                Told::Task(status) => drop(self.tasks.insert(status.name.clone(), *status)),
-                Told::Removed(of) => drop(self.tasks.remove(&of.name)),
-                Told::Reset(_) => self.tasks.clear(),
-                Told::Happened(_) | Told::Untold(_) => {}
-            }
-        }
-    }
-
-    async fn take(&mut self, told: Told, watching: &mut Watching) -> anyhow::Result<()> {
-        match told {
-            Told::Task(status) => drop(self.tasks.insert(status.name.clone(), *status)),
-            Told::Removed(of) => drop(self.tasks.remove(&of.name)),
-            // Only where changes were missed are all tasks told of anew; that of events says
-            // nothing of them.
-            Told::Reset(missed) if missed.tasks => {
-                self.tasks.clear();
-                self.sync(watching).await?;
-            }
-            Told::Reset(_) | Told::Synced {} | Told::Happened(_) | Told::Untold(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Why there is nothing to wait for: no such task is there, nor ever was.
-    async fn is_unknown(
-        &self,
-        client: &Client,
-        name: &TaskName,
-        goal: WaitFor,
-    ) -> anyhow::Result<Option<String>> {
-        if self.tasks.contains_key(name) {
-            return Ok(None);
-        }
-        if goal == WaitFor::Deleted && !client.events(Some(name), 1).await?.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(unknown(name, &client.tasks().await?)))
     }
 }
 

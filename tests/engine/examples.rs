@@ -122,3 +122,44 @@ fn commands_end_with_the_code_that_says_how_it_went() {
     nothing_is_left_but(&house, &format!("evenkeel.{}.default.kept", house.worker()));
     assert_eq!(house.evenkeel("no-such-command", []).status.code(), Some(64));
 }
+
+#[test]
+fn a_sync_beside_a_daemon_ends_with_how_the_daemon_has_done_what_was_saved() {
+    let Some(mut house) = House::new() else { return };
+    house.start();
+    let source = house.path("").to_str().unwrap().to_owned();
+    let sync = |house: &House, timeout: &str| {
+        let output = house.evenkeel("sync", [&*source, "--timeout", timeout]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    house.save("a.yaml", &service("a", "1", ""));
+    house.save("b.yaml", &service("b", "1", ""));
+    let (done, said) = sync(&house, "60s");
+    assert_eq!(done, Some(0), "{said}");
+    assert!(said.contains("instance 0.1 is running"), "{said}");
+    let b = house.live("b").remove(0);
+    // Another form of it, and one that goes.
+    house.save("a.yaml", &service("a", "2", ""));
+    house.remove("b.yaml");
+    let (done, said) = sync(&house, "60s");
+    assert_eq!(done, Some(0), "{said}");
+    assert!(house.live("a").iter().all(|it| it.value() == Some("2")));
+    assert!(house.live("b").is_empty() && house.inspect(&b.id).is_none());
+    // Files that are none: one of a task that is there, and one of nobody.
+    let a = house.live("a").remove(0);
+    house.save("a.yaml", "kind: Task\n");
+    let (broken, said) = sync(&house, "60s");
+    assert!(broken == Some(1) && said.contains("a.yaml:1:1"), "{said}");
+    house.save("a.yaml", &service("a", "2", ""));
+    house.save("none.yaml", "- 1\n");
+    let (broken, said) = sync(&house, "60s");
+    assert!(broken == Some(1) && said.contains("none.yaml:1:1"), "{said}");
+    house.remove("none.yaml");
+    house.save("job.yaml", &service("job", "1", "restartPolicy: Never\ncommand: [sleep, '60']"));
+    let (late, said) = sync(&house, "4s");
+    assert!(
+        late == Some(3) && said.contains("job is Progressing: waiting for 0.1 to end"),
+        "{said}"
+    );
+    house.assert_same(&[&a]);
+}

@@ -1,5 +1,6 @@
 //! What came of a `sync`: told to people, and an exit code for programs.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::cli::args::Common;
@@ -8,6 +9,7 @@ use crate::cli::table::{Table, column};
 use crate::cli::{Exit, escape, fold, health, out};
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::instance::State;
+use crate::domain::name::TaskName;
 use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus};
 use crate::manifest::render::{self, Colour};
 use crate::worker::command::Overview;
@@ -20,6 +22,8 @@ pub struct Outcome {
     pub overview: Overview,
     /// How its tasks are.
     pub tasks: Vec<TaskStatus>,
+    /// The tasks of which was not read what the files say now.
+    pub unread: BTreeSet<TaskName>,
 }
 
 impl Outcome {
@@ -70,7 +74,10 @@ impl Outcome {
         let is_late = self.ended == Exit::Deadline;
         let mut said = Vec::new();
         let mut held = Vec::new();
-        for task in &self.tasks {
+        for name in self.unread.iter().filter(|_| is_late) {
+            said.push(format!("{}: what the files say of it now is not read yet", short(name)));
+        }
+        for task in self.tasks.iter().filter(|task| !self.unread.contains(&task.name)) {
             let late = is_late && !task.is_settled();
             // What is wrong with its manifest is shown as such.
             let trouble = health::trouble(task).filter(|_| task.problems.is_empty());
@@ -181,6 +188,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::name::Label;
 
     fn task(name: &str, changes: Value) -> TaskStatus {
         let condition = |type_: &str, status: &str, reason: &str, message: &str| {
@@ -242,10 +250,13 @@ mod tests {
         });
         let overview: Overview = serde_json::from_value(overview).unwrap();
         let told = |ended| {
-            let outcome = Outcome { ended, overview: overview.clone(), tasks: tasks.clone() };
+            let unread = [TaskName::parse("new", &Label::default_namespace()).unwrap()].into();
+            let overview = overview.clone();
+            let outcome = Outcome { ended, overview, tasks: tasks.clone(), unread };
             outcome.of_tasks().join("\n")
         };
         expect_test::expect![[r"
+            new: what the files say of it now is not read yet
             slow is Progressing: waiting for 0.1 to stay up
             wide is Progressing: waiting for 0.1 to stay up, and 1 more
             crash is Progressing(CrashLoop): 0.2 ended: Error; waiting for back-off before 0.3

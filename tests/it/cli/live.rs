@@ -293,3 +293,18 @@ fn a_wait_must_say_that_the_manifest_is_not_accepted() {
     let ran = wait(&["web", "--for=Ready", "--timeout", "3s"]).exits(3);
     assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_sync_beside_a_daemon_must_tell_at_its_deadline_what_is_not_settled_or_not_read() {
+    let shell = Shell::new();
+    let _daemon = daemon(&shell);
+    let sync = |timeout: &str| shell.run(&["sync", "tasks", "--timeout", timeout]);
+    // What waits for the engine is not settled.
+    let ran = sync("1s").exits(3);
+    assert!(ran.stderr.contains("\nwaiting for that: web\n"), "{}", ran.stderr);
+    // Nor is what it has not read.
+    let _unclosed = Unclosed::write(&shell, "tasks/new.yaml", &WEB.replace("web", "new"));
+    let ran = sync("1s").exits(3);
+    let unread = "\nnew: what the files say of it now is not read yet\n";
+    assert!(ran.stderr.contains(unread), "{}", ran.stderr);
+}
