@@ -30,6 +30,7 @@ pub mod pull;
 pub mod quantity;
 pub mod ready;
 pub mod record;
+pub mod registry;
 pub mod repair;
 pub mod settle;
 pub mod source;

@@ -63,6 +63,8 @@ pub enum Cause {
     ImageMissing,
     /// The registry refused or could not be reached.
     PullFailed,
+    /// The registry says that too much is asked of it.
+    RateLimited,
     /// A host port that something else listens at.
     PortTaken,
     /// A name that something not ours has.

@@ -18,10 +18,18 @@ use super::repair::Repairs;
 use super::source::Place;
 use super::task::Task;
 use super::template::Resources;
-use super::time::{Mono, Timestamp};
+use super::time::{Mono, Timestamp, jittered};
 
 /// How many revisions are kept, besides the last ready one.
 pub const REVISIONS_KEPT: usize = 10;
+
+/// How long what failed is waited with, at first and at most.
+const RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// The same where a registry is asked too much: a minute at least, whatever the jitter.
+const RATE_LIMITED: Duration = Duration::from_secs(70);
+const LONGEST_RATE_LIMITED: Duration = Duration::from_secs(15 * 60);
 
 /// What the current-state DB says of one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,11 +95,26 @@ impl Trouble {
         Self { failures, at, cause, message }
     }
 
-    /// When the next try is due: after 1 s, doubled with each failure, 60 s at most.
+    /// When the next try is due: after 1 s, doubled with each failure, 60 s at most; where a
+    /// registry is asked too much, after a minute at least. `jitter` is any number.
     #[must_use]
-    pub fn retry_at(&self) -> Mono {
+    pub fn retry_at(&self, jitter: u64) -> Mono {
+        self.at + jittered(self.wait(), jitter)
+    }
+
+    /// When it is due at the earliest, whatever the jitter.
+    #[must_use]
+    pub fn earliest_retry(&self) -> Mono {
+        self.retry_at(0)
+    }
+
+    fn wait(&self) -> Duration {
+        let (first, longest) = match self.cause {
+            Some(Cause::RateLimited) => (RATE_LIMITED, LONGEST_RATE_LIMITED),
+            Some(_) | None => (RETRY, LONGEST_RETRY),
+        };
         let doublings = self.failures.saturating_sub(1).min(6);
-        self.at + Duration::from_secs((1 << doublings).min(60))
+        (first * (1 << doublings)).min(longest)
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Template {
     pub init: bool,
 }
 
+/// The registry of an image that names none.
+pub const HUB: &str = "docker.io";
+
 /// An image reference as people write it: `name[:tag][@digest]`.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -81,6 +84,16 @@ impl ImageRef {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Its registry: what is before the first `/`, if that looks like a host, else Docker Hub.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        match self.0.split_once('/') {
+            Some(("index.docker.io", _)) => HUB,
+            Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+            Some(_) | None => HUB,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::judge::Judge;
 use super::loose::Loose;
 use super::name::{Label, TaskName, WorkerName};
 use super::record::Record;
+use super::registry::Registries;
 use super::source::Place;
 use super::time::{Mono, Now, Timestamp};
 
@@ -48,6 +49,8 @@ pub struct World<'a> {
     pub network: bool,
     /// Volumes of the namespace that are known to be there.
     pub volumes: BTreeSet<Label>,
+    /// What registries said of too much.
+    pub registries: &'a Registries,
     /// Who else wants the host ports of this task.
     pub port_rivals: Vec<PortRival>,
     /// Host ports of this task that a process which is not ours listens at.

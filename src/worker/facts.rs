@@ -100,6 +100,7 @@ impl<R: Runtime> Worker<R> {
             pulling: self.pulls.wanted_by(name),
             network: self.networks.contains(&network) && !self.leaving_networks.contains(&network),
             volumes: volumes.collect(),
+            registries: self.pulls.registries(),
             port_rivals: others().flat_map(|it| index::rivals(task, it, &self.desired)).collect(),
             busy_ports: self.busy_ports(record),
             writers,

@@ -128,18 +128,19 @@ mod tests {
         Lock::state(&dir, soon).await.unwrap();
     }
 
-    #[test]
-    fn only_a_daemon_that_has_the_directory_is_told_of() {
+    #[tokio::test]
+    async fn only_a_daemon_that_has_the_directory_is_told_of() {
+        let soon = Duration::from_secs(60);
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         assert_eq!(Lock::daemon(dir), None, "there is no file");
-        let lock = Lock::state(dir).unwrap();
+        let lock = Lock::state(dir, soon).await.unwrap();
         assert_eq!(Lock::daemon(dir), None, "who has it does not listen");
         lock.sign();
         assert_eq!(Lock::daemon(dir), Some(std::process::id()));
         drop(lock);
         assert_eq!(Lock::daemon(dir), None, "it is gone");
-        let _lock = Lock::state(dir).unwrap();
+        let _lock = Lock::state(dir, soon).await.unwrap();
         assert_eq!(Lock::daemon(dir), None, "who has it now does not listen");
     }
 }

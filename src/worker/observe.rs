@@ -99,7 +99,8 @@ impl<R: Runtime> Worker<R> {
                 self.on_probed(asked, &container, at, (answer, late));
             }
             Finished::Pulled(image, policy, outcome) => {
-                for (task, revision) in self.pulls.ended(&image, policy) {
+                let now = self.clock.now().mono;
+                for (task, revision) in self.pulls.ended((&image, policy), &outcome, now) {
                     self.post(&task, Mail::Pull(revision, outcome.clone()));
                 }
             }

@@ -8,9 +8,12 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::domain::name::TaskName;
+use crate::domain::outcome::Outcome;
 use crate::domain::plan::Pull;
 use crate::domain::pull::PullProgress;
+use crate::domain::registry::Registries;
 use crate::domain::template::{ImageRef, PullPolicy};
+use crate::domain::time::Mono;
 
 /// An image that is being pulled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,12 +27,13 @@ pub struct Pulling {
     pub progress: PullProgress,
 }
 
-/// Pulls under way.
+/// Pulls under way, and what came of some before.
 #[derive(Debug, Default)]
 pub struct Pulls {
     jobs: BTreeMap<Image, Job>,
     /// What each task wants: with many tasks of one image no look goes through them all.
     wants: BTreeMap<TaskName, Image>,
+    registries: Registries,
 }
 
 /// What is pulled, and when.
@@ -93,8 +97,20 @@ impl Pulls {
         }
     }
 
+    /// What registries said of too much.
+    #[must_use]
+    pub fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
     /// A pull has ended: who wanted it, and for which revision.
-    pub fn ended(&mut self, image: &ImageRef, policy: PullPolicy) -> BTreeMap<TaskName, u32> {
+    pub fn ended(
+        &mut self,
+        (image, policy): (&ImageRef, PullPolicy),
+        outcome: &Outcome<String>,
+        now: Mono,
+    ) -> BTreeMap<TaskName, u32> {
+        self.registries.note(image, outcome, now);
         let job = self.jobs.remove(&(image.clone(), policy));
         let wanted_by = job.map(|job| job.wanted_by).unwrap_or_default();
         for task in wanted_by.keys() {

@@ -1,8 +1,9 @@
-//! Pulling from a registry that wants a login: a real one (Debian's docker-registry), on loopback.
+//! Pulling from a registry that wants a login: a real one (Debian's docker-registry), on loopback; and
+//! from one that has had enough.
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -115,6 +116,36 @@ impl Drop for Registry {
             let _ = Command::new("docker").args(["rmi", name]).output();
         }
     }
+}
+
+/// A registry that has had enough of whoever asks.
+fn start_weary() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let body = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}"#;
+            let _ = write!(
+                stream,
+                "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_registry_that_is_asked_too_much_is_known_by_its_words() {
+    let Some(_bench) = DockerBench::new() else { return };
+    let image = format!("{}/web:1", start_weary());
+    let engine = Docker::connect(ConnectOptions::default()).unwrap();
+    let outcome = pull(&engine, &ImageRef::checked(&image), PullPolicy::IfNotPresent).await;
+    assert_eq!(cause(outcome), Cause::RateLimited);
 }
 
 fn cause<T: std::fmt::Debug>(outcome: Outcome<T>) -> Cause {

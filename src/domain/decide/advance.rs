@@ -8,6 +8,7 @@ use super::{loose, waits_to_retry};
 use crate::domain::container::{Container, Status};
 use crate::domain::exclusive::{self, FixedPort, Made, clash};
 use crate::domain::instance::{Instance, Seat, State};
+use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Pull, Reason, Step};
 use crate::domain::ready::available_at;
 use crate::domain::record::Revision;
@@ -107,19 +108,20 @@ fn has_image(world: &World, plan: &mut Plan, revision: &Revision) -> bool {
         return true;
     }
     let image = &revision.task.template.image;
+    let policy = revision.task.template.image_pull_policy;
     let trouble = world.record.pull_trouble.as_ref();
-    match trouble.filter(|trouble| world.now.mono < trouble.retry_at()) {
-        Some(trouble) => plan.wait(Waiting::PullRetry {
+    // Who has not heard of it yet may find the image there, without asking a registry.
+    let limited = trouble.filter(|trouble| trouble.cause == Some(Cause::RateLimited));
+    let all = trouble.into_iter().chain(limited.and_then(|_| world.registries.of(image)));
+    let last = all.map(|trouble| (trouble.retry_at(world.jitter), trouble)).max_by_key(|it| it.0);
+    match last.filter(|(at, _)| world.now.mono < *at) {
+        Some((at, trouble)) => plan.wait(Waiting::PullRetry {
             image: image.clone(),
             message: trouble.message.clone(),
-            at: trouble.retry_at(),
+            at,
         }),
         None => {
-            plan.pull = Some(Pull {
-                image: image.clone(),
-                policy: revision.task.template.image_pull_policy,
-                revision: revision.number,
-            });
+            plan.pull = Some(Pull { image: image.clone(), policy, revision: revision.number });
             if world.pulling {
                 plan.wait(Waiting::Pulling(image.clone()));
             }

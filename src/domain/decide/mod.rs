@@ -141,14 +141,15 @@ fn scale_down(world: &World, plan: &mut Plan, task: &Task) {
 /// Whether a step of an instance failed and is not due to be tried again.
 fn waits_to_retry(world: &World, plan: &mut Plan, seat: Seat) -> bool {
     let trouble = world.record.troubles.get(&seat);
-    let Some(trouble) = trouble.filter(|trouble| world.now.mono < trouble.retry_at()) else {
+    let Some(trouble) = trouble.filter(|trouble| world.now.mono < trouble.retry_at(world.jitter))
+    else {
         return false;
     };
     plan.wait(Waiting::Retry {
         seat,
         message: trouble.message.clone(),
         cause: trouble.cause,
-        at: trouble.retry_at(),
+        at: trouble.retry_at(world.jitter),
     });
     true
 }

@@ -9,6 +9,7 @@ use crate::domain::exclusive::{self, Made};
 use crate::domain::fingerprint::Form;
 use crate::domain::instance::{EndReason, Instance, State};
 use crate::domain::name::WorkerName;
+use crate::domain::outcome::Cause;
 use crate::domain::plan::{Failure, Plan, Reason};
 use crate::domain::record::{Record, Refusal, Revision};
 use crate::domain::task::Task;
@@ -129,10 +130,14 @@ pub fn progress(
     let stops = stop_first && revision.image_id.is_some();
     let default = if stops { DEADLINE_STOP_FIRST } else { DEADLINE_START_FIRST };
     let seconds = target.task.update.progress_deadline_seconds.unwrap_or(default);
-    // It can't get further while its names are taken, and what is tried meanwhile touches nothing.
+    // It can't get further while its names are taken or its registry has to be spared, and what is
+    // tried meanwhile touches nothing.
     let slots = 0..target.task.replicas;
     let is_kept_out = record.names_taken.keys().any(|slot| slots.contains(slot));
-    let stands = record.denied || is_kept_out || (pulling && record.pull_trouble.is_none());
+    let cause = record.pull_trouble.as_ref().map(|trouble| trouble.cause);
+    let is_pulled = pulling && cause.is_none();
+    let stands =
+        record.denied || is_kept_out || is_pulled || cause == Some(Some(Cause::RateLimited));
     let began = if stands { now } else { record.progressed_at.max(engine.reached_at) };
     let deadline = began + Duration::from_secs(u64::from(seconds));
     if now < deadline {

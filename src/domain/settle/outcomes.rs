@@ -87,6 +87,9 @@ pub fn apply_pull(
         Outcome::Rejected(rejection) => (Some(rejection.cause), rejection.message),
         Outcome::Unknown(message) => (None, message),
     };
+    if cause == Some(Cause::RateLimited) {
+        record.progressed_at = now.mono;
+    }
     let note = Note::warning(None, Happening::ImagePullFailed, message.clone());
     record.pull_trouble =
         Some(Trouble::after(record.pull_trouble.as_ref(), cause, message, now.mono));
@@ -119,6 +122,7 @@ fn reject_create(record: &mut Record, seat: Seat, rejection: Rejection, now: Now
             fail(record, seat, (EndReason::NameTaken, rejection.message), now)
         }
         Cause::PullFailed
+        | Cause::RateLimited
         | Cause::PortTaken
         | Cause::NotFound
         | Cause::MountMissing

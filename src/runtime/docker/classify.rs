@@ -142,8 +142,8 @@ const MEANINGS: [(&str, Cause, Retry); 30] = [
     ("unable to find user", Cause::BadCommand, Retry::Never),
     ("unable to find group", Cause::BadCommand, Retry::Never),
     ("no matching entries in passwd file", Cause::BadCommand, Retry::Never),
-    ("toomanyrequests", Cause::PullFailed, Retry::Later),
-    ("too many requests", Cause::PullFailed, Retry::Later),
+    ("toomanyrequests", Cause::RateLimited, Retry::Later),
+    ("too many requests", Cause::RateLimited, Retry::Later),
     ("invalid character", Cause::Invalid, Retry::Never),
     ("cannot unmarshal", Cause::Invalid, Retry::Never),
 ];
@@ -265,7 +265,7 @@ mod tests {
         (
             500,
             "toomanyrequests: You have reached your pull rate limit",
-            Cause::PullFailed,
+            Cause::RateLimited,
             Retry::Later,
         ),
         (500, "failed to set up sandbox: iptables failed", Cause::Other, Retry::Later),

@@ -10,11 +10,11 @@ use std::time::Duration;
 use bollard::auth::DockerCredentials;
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 
-use crate::domain::template::ImageRef;
+use crate::domain::template::{HUB, ImageRef};
 use crate::patience::Patience;
 
 /// Docker Hub's name in `config.json`.
-const HUB: &str = "https://index.docker.io/v1/";
+const HUB_SERVER: &str = "https://index.docker.io/v1/";
 
 /// How long a helper may take, and for how many registries one is asked at once.
 const HELPERS: (Duration, usize) = (Duration::from_secs(30), 32);
@@ -41,7 +41,7 @@ impl Logins {
     pub(super) async fn of(&self, image: &ImageRef) -> Result<Option<DockerCredentials>, String> {
         let Some(directory) = &self.config else { return Ok(None) };
         let path = directory.join("config.json");
-        let server = registry(image.as_str()).to_owned();
+        let server = server_of(image).to_owned();
         let subject = server.clone();
         match self.patience.run(&subject, move || read(&path, &server)).await {
             Ok(login) => login,
@@ -80,13 +80,11 @@ fn read(path: &Path, server: &str) -> Result<Option<DockerCredentials>, String> 
     Ok(Some(login))
 }
 
-/// The registry of an image as `config.json` names it: what is before the first `/`, if that looks
-/// like a host.
-fn registry(image: &str) -> &str {
-    match image.split_once('/') {
-        Some(("docker.io" | "index.docker.io", _)) => HUB,
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
-        Some(_) | None => HUB,
+/// The registry of an image as `config.json` names it.
+fn server_of(image: &ImageRef) -> &str {
+    match image.registry() {
+        HUB => HUB_SERVER,
+        host => host,
     }
 }
 
@@ -97,14 +95,14 @@ mod tests {
     #[test]
     fn the_registry_is_what_looks_like_a_host() {
         for (image, server) in [
-            ("web", HUB),
-            ("library/web:1", HUB),
-            ("docker.io/library/web", HUB),
+            ("web", HUB_SERVER),
+            ("library/web:1", HUB_SERVER),
+            ("docker.io/library/web", HUB_SERVER),
             ("localhost/web", "localhost"),
             ("host:5000/web:1", "host:5000"),
             ("ghcr.io/a/b@sha256:0", "ghcr.io"),
         ] {
-            assert_eq!(registry(image), server, "{image}");
+            assert_eq!(server_of(&ImageRef::checked(image)), server, "{image}");
         }
     }
 

@@ -126,6 +126,9 @@ fn refusal(image: &ImageRef, failure: &Failure) -> Outcome {
         {
             Outcome::Rejected(rejection)
         }
+        Outcome::Rejected(rejection) if rejection.cause == Cause::RateLimited => {
+            rejected(Cause::RateLimited, format!("{image}: {failure}"))
+        }
         Outcome::Done(()) | Outcome::Rejected(_) => {
             let message = format!("{image}: {failure}");
             let lower = message.to_ascii_lowercase();
@@ -224,7 +227,7 @@ mod tests {
             Some(Cause::ImageMissing)
         );
         assert_eq!(cause(500, "manifest unknown"), Some(Cause::ImageMissing));
-        assert_eq!(cause(500, "toomanyrequests: slow down"), Some(Cause::PullFailed));
+        assert_eq!(cause(500, "toomanyrequests: slow down"), Some(Cause::RateLimited));
         assert_eq!(
             cause(500, "Get https://r/v2/: no basic auth credentials"),
             Some(Cause::PullFailed)

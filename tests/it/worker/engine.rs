@@ -1,6 +1,7 @@
 //! An engine that is away, restarts, or says what is not so.
 
 use evenkeel::domain::instance::{EndReason, State};
+use evenkeel::domain::outcome::{Cause, Rejection, Retry};
 use evenkeel::domain::status::{ConditionType, Phase, Truth};
 use evenkeel::runtime::simulated::{Behaviour, Fault, Operation};
 
@@ -350,6 +351,32 @@ async fn what_is_there_must_not_wait_for_pulls() {
     let runs = async |host: &Host| host.live_names() == ["web.0.1"];
     host.until("it runs", secs(5), runs).await;
     host.until("all run", secs(2000), async |host| host.live().len() == 9).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_asked_too_much_must_be_asked_by_one_for_all() {
+    let mut host = Host::new();
+    let refusal = || {
+        let message = "toomanyrequests: slow down".to_owned();
+        Rejection { cause: Cause::RateLimited, retry: Retry::Later, message }
+    };
+    for number in 0..8 {
+        host.engine.fail_pulls(&format!("far:{number}"), (0..9).map(|_| refusal()));
+        let manifest = task(&format!("far{number}"), &format!("  image: far:{number}"));
+        host.write(&format!("far{number}.yaml"), &manifest);
+    }
+    host.start().await;
+    sleep(secs(60)).await;
+    assert_eq!(host.calls(Operation::Pull), 8, "each has heard of it");
+    sleep(secs(1740)).await;
+    let pulls = host.calls(Operation::Pull) - 8;
+    assert!((3..=8).contains(&pulls), "{pulls}");
+    for number in 0..8 {
+        let status = host.status(&format!("far{number}")).await;
+        let converged = status.condition(ConditionType::Converged).unwrap();
+        assert_eq!(converged.reason, "ImagePullFailed");
+        assert!(converged.message.contains("toomanyrequests"), "{}", converged.message);
+    }
 }
 
 #[tokio::test(start_paused = true)]

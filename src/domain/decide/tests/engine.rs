@@ -33,6 +33,8 @@ pub struct Engine {
     pub started_at: Timestamp,
     pub containers: BTreeMap<ContainerId, Held>,
     pub images: BTreeSet<String>,
+    /// Those of which the registry says that too much is asked of it.
+    pub limited: BTreeSet<String>,
     pub networks: BTreeSet<String>,
     pub volumes: BTreeSet<Label>,
     /// Links on the host, and where they lead when a container is made.
@@ -68,6 +70,7 @@ impl Engine {
             started_at: Timestamp::from_millis(EPOCH - 3_600_000),
             containers: BTreeMap::new(),
             images: ["app:1", "app:2", "app:3"].map(str::to_owned).into(),
+            limited: BTreeSet::new(),
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
             links: BTreeMap::new(),
@@ -154,7 +157,9 @@ impl Engine {
     }
 
     pub fn pull(&mut self, image: &str) -> Outcome<String> {
-        if self.images.contains(image) {
+        if self.limited.contains(image) {
+            rejected(Cause::RateLimited, Retry::Later, "toomanyrequests: slow down")
+        } else if self.images.contains(image) {
             Outcome::Done(format!("sha256:{image}"))
         } else {
             rejected(Cause::ImageMissing, Retry::Later, "manifest unknown")

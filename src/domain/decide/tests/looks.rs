@@ -80,6 +80,7 @@ impl Play {
             pulling: false,
             network: !self.engine.networks.is_empty(),
             volumes: self.engine.volumes.clone(),
+            registries: &self.registries,
             port_rivals: rivals,
             busy_ports: self.busy_ports(name),
             writers,
@@ -167,6 +168,7 @@ impl Play {
         }
         if let Some(pull) = &plan.pull {
             let outcome = self.engine.pull(pull.image.as_str());
+            self.registries.note(&pull.image, &outcome, now.mono);
             self.actors.get_mut(name).unwrap().pulled.push((pull.revision, outcome));
         }
         for planned in &plan.steps {

@@ -158,6 +158,52 @@ fn an_image_that_was_removed_meanwhile_must_be_pulled_again() {
     .assert_eq(&play.run());
 }
 
+/// The seconds in which an image was asked for.
+fn pulls(play: &mut Play, of: &str) -> Vec<u64> {
+    let told = play.told();
+    let asked = told.lines().filter(|line| line.ends_with(&format!("pull {of}")));
+    asked.filter_map(|line| line.split_once('s')?.0.parse().ok()).collect()
+}
+
+#[test]
+fn a_registry_that_is_asked_too_much_must_be_spared_for_a_minute_and_fail_no_rollout() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.told();
+    play.engine.limited.insert("app:2".into());
+    play.retag("app:2");
+    play.run_for(secs(3600));
+    assert_eq!(pulls(&mut play, "app:2"), [768, 838, 978, 1258, 1818, 2718, 3618]);
+    expect![[r#"
+        wait: the next try to pull app:2: toomanyrequests: slow down
+    "#]]
+    .assert_eq(&play.look());
+    assert_eq!(play.running(), ["web.0.1".to_owned()].into());
+    assert_eq!(play.only().record.head.refused, None);
+    play.engine.limited.clear();
+    play.run();
+    assert_eq!(play.running(), ["web.0.2".to_owned()].into());
+}
+
+#[test]
+fn tasks_that_want_images_of_one_registry_must_spare_it_together() {
+    let mut play = Play::of(&service("a", "app:2"));
+    play.engine.limited = ["app:2", "app:3"].map(str::to_owned).into();
+    play.run_for(secs(60));
+    play.accept(&service("b", "app:3"));
+    play.accept(&service("c", "other.example:5000/app:1"));
+    play.run_for(secs(300));
+    let told = play.log.clone();
+    assert_eq!(pulls(&mut play, "app:2"), [0, 70, 210]);
+    play.log = told;
+    // It had to ask once to hear of it; from then on one asks for all.
+    assert_eq!(pulls(&mut play, "app:3"), [60]);
+    play.engine.limited.clear();
+    play.engine.images.insert("other.example:5000/app:1".into());
+    play.run();
+    assert_eq!(play.running().len(), 3);
+}
+
 #[test]
 fn a_stop_that_is_not_heard_must_be_said_again() {
     let mut play = Play::of(&service("web", "app:1"));

@@ -21,6 +21,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::policy::{Level, Policy};
 use crate::domain::record::{Head, Record};
+use crate::domain::registry::Registries;
 use crate::domain::settle::Report;
 use crate::domain::source::Place;
 use crate::domain::task::Task;
@@ -57,6 +58,7 @@ pub struct Play {
     pub blind: bool,
     /// The source was read since evenkeel started.
     pub source_read: bool,
+    pub registries: Registries,
     /// Containers that no record has.
     pub loose: Vec<Loose>,
     /// The engine was asked for all there is since evenkeel started.
@@ -79,6 +81,7 @@ impl Play {
             leads: [(SOURCE.to_owned(), Lead::To(SOURCE.to_owned()))].into(),
             blind: false,
             source_read: true,
+            registries: Registries::default(),
             loose: Vec::new(),
             listed: true,
             lose: 0,
