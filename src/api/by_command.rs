@@ -11,6 +11,7 @@ use super::openapi::Operation;
 use super::route::{Output, Refused, Route};
 use super::server::{Sources, conflict, not_found};
 use crate::domain::name::TaskName;
+use crate::domain::record::Restart;
 use crate::worker::command::Command;
 use crate::worker::command::task::{Asked, NotDone, Suspension};
 
@@ -53,6 +54,11 @@ pub(super) fn routes() -> Vec<Route> {
             ("resume", "Take back that a task was suspended by command"),
             resume,
         ),
+        Route::post(
+            "/v1/tasks/{namespace}/{name}/restart",
+            ("restart", "Have all instances of a service replaced, as its update strategy says"),
+            restart,
+        ),
     ]
 }
 
@@ -68,6 +74,13 @@ async fn resume(
     request: (TaskName, Json<Asker>),
 ) -> Result<Answer<Suspension>, Refused> {
     ask(&sources, request, Command::Resume).await
+}
+
+async fn restart(
+    sources: Sources,
+    request: (TaskName, Json<Asker>),
+) -> Result<Answer<Restart>, Refused> {
+    ask(&sources, request, Command::Restart).await
 }
 
 async fn ask<T>(

@@ -16,7 +16,7 @@ use super::work::Apply;
 use super::{ApproveEngine, ApprovePrune, ApproveSource, Down, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
-use crate::domain::record::{Record, Revision};
+use crate::domain::record::{Record, Restart, Revision};
 use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::Lock;
@@ -200,6 +200,14 @@ impl Client {
     /// If there is no such task, or it is being removed.
     pub async fn resume(&self, task: &TaskName, asker: &Asker) -> Result<Suspension, ClientError> {
         self.ask_of(task, "resume", asker).await
+    }
+
+    /// Has all instances of a service replaced.
+    ///
+    /// # Errors
+    /// If there is no such task, or none of its instances is to be replaced.
+    pub async fn restart(&self, task: &TaskName, asker: &Asker) -> Result<Restart, ClientError> {
+        self.ask_of(task, "restart", asker).await
     }
 
     async fn ask_of<T: DeserializeOwned>(

@@ -19,7 +19,7 @@ pub use ask::{
     TextFormat, Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
-pub use steer::{Resume, Suspend};
+pub use steer::{Restart, Resume, Suspend};
 pub use top::{SortBy, Top};
 use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 pub use work::{Apply, Delete};
@@ -154,6 +154,8 @@ pub enum Command {
     Apply(Apply),
     /// Remove tasks: their manifests, and what runs
     Delete(Delete),
+    /// Replace all instances of services, as their update strategies say
+    Restart(Restart),
     /// Stop tasks, whatever their manifests say, until they are resumed
     Suspend(Suspend),
     /// Have suspended tasks be as their manifests say again

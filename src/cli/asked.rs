@@ -237,6 +237,7 @@ mod tests {
             going: false,
             refused: None,
             suspended: None,
+            restart: None,
             created_at: Timestamp::from_millis(0),
         };
         let status = json!({

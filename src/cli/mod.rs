@@ -28,6 +28,7 @@ mod out;
 mod pick;
 mod plan;
 mod reading;
+mod restart;
 mod run;
 mod schema;
 mod send;
@@ -125,6 +126,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Why(why) => why::why(&common, &why).await,
             Command::Wait(wait) => Box::pin(wait::wait(&common, &wait)).await,
             Command::Apply(apply) => Box::pin(apply::apply(&common, &apply)).await,
+            Command::Restart(args) => Box::pin(restart::restart(&common, &args)).await,
             Command::Suspend(args) => suspend::suspend(&common, &args).await,
             Command::Resume(args) => suspend::resume(&common, &args).await,
             Command::Delete(delete) => Box::pin(delete::delete(&common, &delete)).await,

@@ -11,6 +11,7 @@ use super::{Exit, daemon, escape, health, out};
 use crate::api::client::Client;
 use crate::domain::name::TaskName;
 use crate::domain::status::{ConditionType, Kind, Phase, TaskStatus, Truth};
+use crate::domain::time::Timestamp;
 
 const GONE: &str = "its manifest is gone";
 
@@ -154,6 +155,7 @@ fn word(goal: WaitFor) -> &'static str {
         WaitFor::Ready => "Ready",
         WaitFor::Completed => "Completed",
         WaitFor::Deleted => "Deleted",
+        WaitFor::Restarted(_) => "Restarted",
     }
 }
 
@@ -178,6 +180,8 @@ enum Verdict {
 /// The verdict on what is told of a task, if that is of what its file says.
 fn verdict_on(standing: &Standing, goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
     match standing {
+        // What is restarted is what runs, whatever its file says now.
+        _ if matches!(goal, WaitFor::Restarted(_)) => verdict(goal, task),
         Standing::Unread => Verdict::NotYet,
         Standing::Refused(why) if goal != WaitFor::Deleted => {
             Verdict::Never(format!("its manifest is not accepted: {why}"))
@@ -196,8 +200,8 @@ fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
     let task = match (goal, task) {
         (WaitFor::Deleted, None) => return Verdict::So,
         (WaitFor::Deleted, Some(_)) => return Verdict::NotYet,
-        (WaitFor::Ready | WaitFor::Completed, None) => return never("it was removed"),
-        (WaitFor::Ready | WaitFor::Completed, Some(task)) => task,
+        (_, None) => return never("it was removed"),
+        (_, Some(task)) => task,
     };
     match task.phase {
         Phase::Stopping => return never(GONE),
@@ -206,6 +210,9 @@ fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
             return never(ready.map_or("it has failed", |it| &it.message));
         }
         _ => {}
+    }
+    if let WaitFor::Restarted(at) = goal {
+        return restarted(at, task);
     }
     if let Some(refusal) = &task.refused {
         return Verdict::Never(format!(
@@ -222,7 +229,24 @@ fn verdict(goal: WaitFor, task: Option<&TaskStatus>) -> Verdict {
         }
         (WaitFor::Ready, Phase::Completed, _) => never("it is a job that has completed"),
         (WaitFor::Ready, ..) if is_ready(task) => Verdict::So,
-        (WaitFor::Ready | WaitFor::Completed | WaitFor::Deleted, ..) => Verdict::NotYet,
+        (WaitFor::Ready | WaitFor::Completed | WaitFor::Deleted | WaitFor::Restarted(_), ..) => {
+            Verdict::NotYet
+        }
+    }
+}
+
+/// Whether the restart that was asked for `at` that time has come to its end. What was refused before
+/// is no matter: what was gone back to then is what is restarted.
+fn restarted(at: Timestamp, task: &TaskStatus) -> Verdict {
+    let failed = task.refused.as_ref().filter(|refusal| refusal.at >= at);
+    let is_new = task.refused.is_some() || task.updated_replicas >= task.replicas;
+    let is_ready =
+        || task.condition(ConditionType::Ready).is_some_and(|it| it.status == Truth::True);
+    match (failed, task.phase) {
+        (Some(failed), _) => Verdict::Never(failed.message.clone()),
+        (None, Phase::Suspended) => Verdict::Never("it is suspended".to_owned()),
+        (None, Phase::Running) if is_new && is_ready() => Verdict::So,
+        (None, _) => Verdict::NotYet,
     }
 }
 
@@ -304,5 +328,30 @@ mod tests {
         }
         assert_eq!(verdict(WaitFor::Deleted, None), Verdict::So);
         assert!(matches!(verdict(WaitFor::Ready, None), Verdict::Never(_)));
+    }
+
+    #[test]
+    fn a_wait_for_a_restart_must_end_with_it_whatever_was_refused_before() {
+        let at = |text: &str| Timestamp::parse(text).unwrap();
+        let goal = WaitFor::Restarted(at("2026-01-31T09:30:00Z"));
+        let refused = |at: &str| json!({"generation": 2, "revision": 2, "reason": "CrashLoop", "message": "0.3 ended: Error", "at": at});
+        let earlier = refused("2026-01-31T09:29:59Z");
+        let later = refused("2026-01-31T09:30:01Z");
+        let never = || Verdict::Never("0.3 ended: Error".to_owned());
+        for (changes, wanted) in [
+            (json!({}), Verdict::So),
+            (json!({"ready": "False"}), Verdict::NotYet),
+            (json!({"phase": "Progressing"}), Verdict::NotYet),
+            (json!({"updatedReplicas": 0}), Verdict::NotYet),
+            (
+                json!({"refused": earlier, "updatedReplicas": 0, "servingGeneration": 1}),
+                Verdict::So,
+            ),
+            (json!({"refused": earlier, "phase": "Progressing"}), Verdict::NotYet),
+            (json!({"refused": later}), never()),
+        ] {
+            let standing = Standing::Refused("broken".to_owned());
+            assert_eq!(verdict_on(&standing, goal, Some(&task(&changes))), wanted, "{changes}");
+        }
     }
 }

@@ -221,6 +221,7 @@ fn head(row: &Row<'_>) -> Result<Head, Flaw> {
         refused: optional_json(row, "refused")?,
         going: row.get("going")?,
         suspended: optional_json(row, "suspended")?,
+        restart: optional_json(row, "restart")?,
         created_at: time(row, "created_at")?,
     })
 }
@@ -233,6 +234,7 @@ fn revision(row: &Row<'_>) -> Result<(TaskName, Revision), Flaw> {
         task: json(row, "spec")?,
         image_id: row.get("image_id")?,
         ready: row.get("ready")?,
+        restart: row.get("restart")?,
         created_at: time(row, "created_at")?,
     };
     Ok((task_name(row)?, revision))

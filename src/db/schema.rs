@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6576_6e6b;
 
 /// What brings a file from schema N to N+1.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,
@@ -108,6 +108,10 @@ CREATE TABLE run (
 ",
     "ALTER TABLE instance ADD COLUMN unwell INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE task ADD COLUMN suspended TEXT;",
+    "
+ALTER TABLE task ADD COLUMN restart TEXT;
+ALTER TABLE revision ADD COLUMN restart INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The schema of this release.

@@ -63,9 +63,9 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
         .prepare_cached(
             "INSERT OR REPLACE INTO task
              (namespace, name, uid, generation, file, line, created_at, spec, refused, going,
-              suspended)
+              suspended, restart)
              VALUES (:namespace, :name, :uid, :generation, :file, :line, :created_at, :spec,
-                     :refused, :going, :suspended)",
+                     :refused, :going, :suspended, :restart)",
         )?
         .execute(named_params! {
             ":namespace": head.name.namespace.as_str(),
@@ -79,6 +79,7 @@ fn put_head(connection: &Connection, head: &Head) -> rusqlite::Result<()> {
             ":refused": head.refused.as_ref().map(json),
             ":going": head.going,
             ":suspended": head.suspended.as_ref().map(json),
+            ":restart": head.restart.as_ref().map(json),
         })
         .map(drop)
 }
@@ -106,9 +107,10 @@ fn put_revision(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO revision
-             (namespace, name, number, generation, fingerprint, image_id, ready, created_at, spec)
+             (namespace, name, number, generation, fingerprint, image_id, ready, created_at, spec,
+              restart)
              VALUES (:namespace, :name, :number, :generation, :fingerprint, :image_id, :ready,
-                     :created_at, :spec)",
+                     :created_at, :spec, :restart)",
         )?
         .execute(named_params! {
             ":namespace": task.namespace.as_str(),
@@ -120,6 +122,7 @@ fn put_revision(
             ":ready": revision.ready,
             ":created_at": revision.created_at.millis(),
             ":spec": json(&revision.task),
+            ":restart": revision.restart,
         })
         .map(drop)
 }

@@ -6,10 +6,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::decide::in_force;
 use super::event::Note;
+use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
 use super::happening::Happening;
 use super::name::typed;
-use super::record::Record;
+use super::plan::Reason;
+use super::record::{Record, Restart};
 use super::time::{Mono, Timestamp};
 
 /// The longest name of a person that is kept, in characters.
@@ -73,6 +76,39 @@ pub fn resume(record: &mut Record, asked: &ByCommand, now: Mono) -> Option<Note>
     };
     let message = format!("resumed by {} (evenkeel resume){still}", asked.by);
     Some(Note::normal(None, Happening::ResumeAsked, message))
+}
+
+/// Has all instances of a service replaced by new ones, as its update strategy says. Where a restart
+/// before had failed, it is tried again.
+///
+/// # Errors
+/// If there is nothing to replace; why, in a sentence.
+pub fn restart(record: &mut Record, asked: &ByCommand) -> Result<Note, String> {
+    let head = &record.head;
+    let name = typed(&head.name);
+    if head.task.is_job() {
+        return Err(format!(
+            "{name} is a job, which is not restarted: it runs to its end, and again when its \
+             manifest {} changes",
+            head.place
+        ));
+    }
+    if let Some(suspended) = head.told_suspended() {
+        return Err(format!("nothing of {name} runs: {suspended}"));
+    }
+    if head.task.replicas == 0 {
+        return Err(format!(
+            "nothing of {name} runs: its manifest {} says replicas: 0",
+            head.place
+        ));
+    }
+    let number = head.last_restart() + 1;
+    if Fingerprint::of(in_force(record), CURRENT_SCHEME).matches(&head.task) {
+        record.head.refused = None;
+    }
+    record.head.restart = Some(Restart { number, asked: asked.clone() });
+    let message = Reason::Restart(asked.clone()).to_string();
+    Ok(Note::normal(None, Happening::RestartAsked, message))
 }
 
 #[cfg(test)]

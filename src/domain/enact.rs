@@ -1,5 +1,7 @@
 //! Writing a plan down before its steps begin: no effect without intent.
 
+use super::decide::in_force;
+use super::decide::target::{Choice, choose};
 use super::event::Note;
 use super::fingerprint::{CURRENT_SCHEME, Fingerprint};
 use super::happening::Happening;
@@ -9,6 +11,7 @@ use super::plan::{Plan, Planned, Reason, Step};
 use super::record::{REVISIONS_KEPT, Record, Refusal, Revision, Update};
 use super::repair::{Repair, Streak};
 use super::settle::end;
+use super::task::Task;
 use super::time::Now;
 
 /// Writes `plan` into the record. `mint` gives each new instance its UUID. A step that would move an
@@ -32,8 +35,12 @@ pub fn enact(
             at: now.wall,
         });
         record.progressed_at = now.mono;
+        // What is gone back to is what the manifest asks for: only its restart has failed.
+        let is_restart =
+            Fingerprint::of(in_force(record), CURRENT_SCHEME).matches(&record.head.task);
+        let or = if is_restart { " or it is restarted by command" } else { "" };
         let message = format!(
-            "revision {} failed and is not tried again until the manifest changes: {}",
+            "revision {} failed and is not tried again until the manifest changes{or}: {}",
             failure.revision, failure.message
         );
         notes.push(Note::warning(None, Happening::RolledBack, message));
@@ -71,14 +78,22 @@ pub fn enact(
 }
 
 fn revise(record: &mut Record, now: Now) -> Note {
-    let number = record.revisions.keys().next_back().map_or(1, |last| last + 1);
+    let newest = record.revisions.values().next_back();
+    let number = newest.map_or(1, |last| last.number + 1);
+    let restart = record.head.last_restart();
+    let is_restart = newest.is_some_and(|newest| newest.restart < restart);
+    let (task, generation) = match choose(record) {
+        Choice::Revise(task, generation) => (task, generation),
+        Choice::Use(target) => (target.task, target.revision.generation),
+    };
     let revision = Revision {
         number,
-        generation: record.head.generation,
-        fingerprint: Fingerprint::of(&record.head.task, CURRENT_SCHEME),
-        task: record.head.task.clone(),
-        image_id: running_image(record),
+        generation,
+        fingerprint: Fingerprint::of(task, CURRENT_SCHEME),
+        task: task.clone(),
+        image_id: running_image(record, task),
         ready: false,
+        restart,
         created_at: now.wall,
     };
     record.revisions.insert(number, revision);
@@ -86,18 +101,22 @@ fn revise(record: &mut Record, now: Now) -> Note {
     record.names_taken.clear();
     record.progressed_at = now.mono;
     forget_revisions(record);
-    let place = &record.head.place;
-    let message = format!("revision {number} begins, from {place}");
+    let from = match &record.head.restart {
+        Some(restart) if is_restart => Reason::Restart(restart.asked.clone()).to_string(),
+        Some(_) | None => format!("from {}", record.head.place),
+    };
+    let message = format!("revision {number} begins, {from}");
     Note::normal(None, Happening::Revision, message)
 }
 
-/// The image of what runs as the manifest has it already: that is not looked up again.
-fn running_image(record: &Record) -> Option<String> {
+/// The image of what runs of `task` already: that is not looked up again, but for a restart.
+fn running_image(record: &Record, task: &Task) -> Option<String> {
     let head = &record.head;
     let running = record.instances.values().rev().find(|instance| {
         instance.state == State::Running
             && instance.uid == head.uid
-            && instance.fingerprint.matches(&head.task)
+            && instance.fingerprint.matches(task)
+            && record.restart_of(instance) >= Some(head.last_restart())
     });
     record.revisions.get(&running?.revision)?.image_id.clone()
 }

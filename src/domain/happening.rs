@@ -51,6 +51,8 @@ pub enum Happening {
     SuspendAsked,
     /// Somebody resumed it by command.
     ResumeAsked,
+    /// Somebody asked by command that its instances are replaced.
+    RestartAsked,
     /// A revision failed and is gone back from.
     RolledBack,
     /// A host port is somebody else's.
@@ -81,6 +83,8 @@ pub enum Happening {
     Changed,
     /// An instance is wanted after one that ended.
     Restarted,
+    /// An instance is wanted in place of one that is restarted by command.
+    Renewed,
     /// Fewer instances are wanted.
     ScaledDown,
     /// The task is suspended.
@@ -137,6 +141,7 @@ impl Happening {
             Self::Down => "Down",
             Self::SuspendAsked => "SuspendAsked",
             Self::ResumeAsked => "ResumeAsked",
+            Self::RestartAsked => "RestartAsked",
             Self::RolledBack => "RolledBack",
             Self::PortConflict => "PortConflict",
             Self::VolumeInUse => "VolumeInUse",
@@ -152,6 +157,7 @@ impl Happening {
             Self::Resumed => "Resumed",
             Self::Changed => "Changed",
             Self::Restarted => "Restarted",
+            Self::Renewed => "Renewed",
             Self::ScaledDown => "ScaledDown",
             Self::Suspended => "Suspended",
             Self::OfRemovedTask => "OfRemovedTask",
@@ -202,6 +208,7 @@ impl Happening {
             | Self::Down
             | Self::SuspendAsked
             | Self::ResumeAsked
+            | Self::RestartAsked
             | Self::RolledBack
             | Self::PortConflict
             | Self::VolumeInUse
@@ -217,6 +224,7 @@ impl Happening {
             | Self::Resumed
             | Self::Changed
             | Self::Restarted
+            | Self::Renewed
             | Self::ScaledDown
             | Self::Suspended
             | Self::OfRemovedTask

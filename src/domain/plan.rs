@@ -153,6 +153,8 @@ pub enum Reason {
     Resumed,
     /// Something that its container is made of changed.
     Changed(Vec<FieldChange>),
+    /// Somebody asked by command that all instances are replaced.
+    Restart(ByCommand),
     /// The instance before it ended.
     Ended {
         /// Which.

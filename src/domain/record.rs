@@ -141,11 +141,20 @@ pub struct Head {
     /// Who suspended it by command, whatever its manifest says; `None`: nobody, or it was resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<ByCommand>,
+    /// The last restart that was asked for by command, whether it has begun or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Restart>,
     /// When it was first accepted.
     pub created_at: Timestamp,
 }
 
 impl Head {
+    /// The number of the last restart that was asked for by command; 0: none was.
+    #[must_use]
+    pub fn last_restart(&self) -> u32 {
+        self.restart.as_ref().map_or(0, |restart| restart.number)
+    }
+
     /// Whether it is to have no instances, by its manifest or by command.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
@@ -207,11 +216,35 @@ pub struct Revision {
     /// All instances that were wanted of it were once up at the same time.
     #[serde(default)]
     pub ready: bool,
+    /// The restart by command that it was made for or after; 0: before the first.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub restart: u32,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
+/// A restart that was asked for by command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restart {
+    /// Which, counted from 1.
+    pub number: u32,
+    /// Who asked for it, and when.
+    #[serde(flatten)]
+    pub asked: ByCommand,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "so serde asks")]
+fn is_none_yet(restart: &u32) -> bool {
+    *restart == 0
+}
+
 impl Record {
+    /// The restart by command that what an instance was made from is of; `None`: that is not known.
+    #[must_use]
+    pub fn restart_of(&self, instance: &Instance) -> Option<u32> {
+        self.revisions.get(&instance.revision).map(|revision| revision.restart)
+    }
+
     /// A task that was accepted for the first time.
     #[must_use]
     pub fn accepted(head: Head, now: Mono) -> Self {

@@ -74,6 +74,7 @@ impl Reason {
             Self::Wanted => Happening::Wanted,
             Self::Resumed => Happening::Resumed,
             Self::Changed(_) => Happening::Changed,
+            Self::Restart(_) => Happening::Renewed,
             Self::Ended { .. } => Happening::Restarted,
             Self::RolledBack { .. } => Happening::RolledBack,
             Self::ScaledDown(_) => Happening::ScaledDown,
@@ -112,6 +113,9 @@ impl fmt::Display for Reason {
             Self::Edited(differing) => {
                 let changes: Vec<_> = differing.iter().map(Difference::as_change).collect();
                 listed(f, &changes)
+            }
+            Self::Restart(ByCommand { by, .. }) => {
+                write!(f, "restart asked for by {by} (evenkeel restart)")
             }
             Self::Ended { seat, reason, exit_code, message } => {
                 write!(f, "{seat} ended: {reason}")?;

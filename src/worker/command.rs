@@ -20,7 +20,7 @@ use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::engine::EngineChange;
 use crate::domain::name::TaskName;
-use crate::domain::record::{Head, Record};
+use crate::domain::record::{Head, Record, Restart};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
 use crate::runtime::Runtime;
@@ -54,6 +54,8 @@ pub enum Command {
     Suspend(Asked, oneshot::Sender<Result<Suspension, NotDone>>),
     /// Have a task as its manifest says again.
     Resume(Asked, oneshot::Sender<Result<Suspension, NotDone>>),
+    /// Replace all instances of a service.
+    Restart(Asked, oneshot::Sender<Result<Restart, NotDone>>),
     /// Keep the host of this engine, by its id, from now on.
     ApproveEngine(String, oneshot::Sender<Result<(), String>>),
     /// Stop and remove everything of this worker but volumes, and end.
@@ -162,6 +164,7 @@ impl<R: Runtime> Worker<R> {
             Command::Receive(request, reply) => self.receive(request, reply),
             Command::Suspend(asked, reply) => drop(reply.send(self.suspend(asked).await)),
             Command::Resume(asked, reply) => drop(reply.send(self.resume(asked).await)),
+            Command::Restart(asked, reply) => drop(reply.send(self.restart(asked).await)),
             Command::ApproveEngine(engine, reply) => {
                 drop(reply.send(self.approve_engine(engine).await));
             }

@@ -76,6 +76,7 @@ impl<R: Runtime> Worker<R> {
                 going: wanted.presence == Presence::Gone,
                 refused: None,
                 suspended: None,
+                restart: None,
                 created_at: now.wall,
             };
             let note =

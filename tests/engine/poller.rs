@@ -21,6 +21,8 @@ pub struct Poller {
 pub struct Slot {
     /// The most live containers at one moment.
     pub most: usize,
+    /// The fewest, once one was seen.
+    pub least: usize,
     /// Every container that was ever seen live.
     pub ids: BTreeSet<String>,
 }
@@ -39,8 +41,12 @@ impl Poller {
                     let slot = format!("{}.{}", of(label::TASK), of(label::SLOT));
                     now.entry(slot).or_default().insert(one["Id"].as_str().unwrap().to_owned());
                 }
+                for (slot, all) in &mut seen {
+                    all.least = all.least.min(now.get(slot).map_or(0, BTreeSet::len));
+                }
                 for (slot, ids) in now {
-                    let all = seen.entry(slot).or_default();
+                    let new = || Slot { least: ids.len(), ..Slot::default() };
+                    let all = seen.entry(slot).or_insert_with(new);
                     all.most = all.most.max(ids.len());
                     all.ids.extend(ids);
                 }

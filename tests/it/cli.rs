@@ -547,6 +547,7 @@ fn written_down() -> Vec<Change> {
         going: false,
         refused: None,
         suspended: None,
+        restart: None,
         created_at: Timestamp::from_millis(1_769_851_800_000),
     };
     let revision = Revision {
@@ -556,6 +557,7 @@ fn written_down() -> Vec<Change> {
         task,
         image_id: None,
         ready: true,
+        restart: 0,
         created_at: Timestamp::from_millis(1),
     };
     let instance = Instance {

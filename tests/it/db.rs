@@ -17,7 +17,7 @@ use evenkeel::domain::instance::{ContainerId, EndReason, Instance, InstanceId, S
 use evenkeel::domain::name::TaskName;
 use evenkeel::domain::once::Run;
 use evenkeel::domain::probe::{Action, Probe, Probes};
-use evenkeel::domain::record::{Head, Record, Refusal, Revision};
+use evenkeel::domain::record::{Head, Record, Refusal, Restart, Revision};
 use evenkeel::domain::source::Place;
 use evenkeel::domain::task::{Backoff, RestartPolicy, Task, Update};
 use evenkeel::domain::template::{
@@ -96,6 +96,10 @@ fn head(text: &str) -> Head {
             at: Timestamp::from_millis(1_769_851_800_123),
         }),
         suspended: Some(ByCommand::asked(Some("näh"), Timestamp::from_millis(7))),
+        restart: Some(Restart {
+            number: 2,
+            asked: ByCommand::asked(Some("näh"), Timestamp::from_millis(8)),
+        }),
         created_at: Timestamp::from_millis(-1),
     }
 }
@@ -108,6 +112,7 @@ fn revision(text: &str, number: u32) -> Revision {
         task: task(text),
         image_id: (number > 1).then(|| format!("sha256:{number:064}")),
         ready: number == 1,
+        restart: number - 1,
         created_at: Timestamp::from_millis(5),
     }
 }
@@ -186,7 +191,13 @@ const SEATS: [Seat; 2] = [Seat { slot: 0, attempt: 1 }, Seat { slot: 1, attempt:
 fn whole() -> Vec<Change> {
     vec![
         Change::PutHead(head("prod/web")),
-        Change::PutHead(Head { refused: None, going: false, suspended: None, ..head("bare") }),
+        Change::PutHead(Head {
+            refused: None,
+            going: false,
+            suspended: None,
+            restart: None,
+            ..head("bare")
+        }),
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 1) },
         Change::PutRevision { task: name("prod/web"), revision: revision("prod/web", 2) },
         Change::PutInstance(instance("prod/web", 1, SEATS[0])),
@@ -201,7 +212,7 @@ fn whole() -> Vec<Change> {
 
 fn whole_stored() -> Stored {
     let bare = Record::accepted(
-        Head { refused: None, going: false, suspended: None, ..head("bare") },
+        Head { refused: None, going: false, suspended: None, restart: None, ..head("bare") },
         Mono::default(),
     );
     let mut web = Record::accepted(head("prod/web"), Mono::default());
@@ -221,12 +232,7 @@ fn whole_stored() -> Stored {
 
 /// What the releases before left, by schema, and what has to be read from it.
 fn earlier() -> Vec<(&'static str, Stored)> {
-    let mut three = whole_stored();
-    for record in &mut three.records {
-        record.head.suspended = None;
-        record.instances.values_mut().for_each(|it| it.unwell = false);
-    }
-    let (mut one, mut three) = (stored_before(), three);
+    let (mut one, mut three) = (stored_before(), stored_at_three());
     // They had no probes yet.
     for record in one.records.iter_mut().chain(&mut three.records) {
         record.head.task.probes = Probes::default();
@@ -237,14 +243,23 @@ fn earlier() -> Vec<(&'static str, Stored)> {
 
 /// The same in a file of the first schema, which had no place for some of it.
 fn stored_before() -> Stored {
-    let mut before = whole_stored();
+    let mut before = stored_at_three();
     for record in &mut before.records {
-        record.head.suspended = None;
         record.head.going = false;
         record.runs.clear();
-        record.instances.values_mut().for_each(|it| it.unwell = false);
     }
     before
+}
+
+/// The same in a file of schema 3.
+fn stored_at_three() -> Stored {
+    let mut three = whole_stored();
+    for record in &mut three.records {
+        (record.head.suspended, record.head.restart) = (None, None);
+        record.revisions.values_mut().for_each(|it| it.restart = 0);
+        record.instances.values_mut().for_each(|it| it.unwell = false);
+    }
+    three
 }
 
 // Where it is stored.

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::ask::{Named, TextFormat};
 use super::value::{Since, parse_duration, parse_since};
+use crate::domain::time::Timestamp;
 
 /// `events`.
 #[derive(Debug, Clone, clap::Args)]
@@ -81,6 +82,9 @@ pub enum WaitFor {
     /// Nothing is left of it
     #[value(name = "Deleted", alias = "Delete")]
     Deleted,
+    /// All its instances are of the restart that was asked for then, and ready
+    #[value(skip)]
+    Restarted(Timestamp),
 }
 
 /// `why`.

@@ -1,6 +1,9 @@
 //! What the commands take that steer a task beside its manifest.
 
+use std::time::Duration;
+
 use super::ask::Named;
+use super::value::parse_duration;
 
 /// `suspend`.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,4 +34,27 @@ pub struct Resume {
     pub names: Vec<String>,
     #[command(flatten)]
     pub named: Named,
+}
+
+/// `restart`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel restart web\n  \
+    evenkeel restart web db -n prod --wait\n\n\
+    All instances of a service are replaced as its `update` says: as a rule the new one first, and the\n\
+    old one goes once the new one stands. The image is looked up anew, as imagePullPolicy says. Where\n\
+    new instances fail, what runs goes on and the restart is given up. A job is not restarted.\n\
+    Exit code with --wait: 0: all are new and ready; 1: it failed; 3: it took too long.")]
+pub struct Restart {
+    /// Services, as NAME or NAMESPACE/NAME
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub named: Named,
+    /// Wait until all instances are new and ready
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait, such as 90s, 5m or 1h
+    #[arg(long, default_value = "5m", value_parser = parse_duration, value_name = "TIME")]
+    pub timeout: Duration,
 }

@@ -11,6 +11,7 @@ use crate::domain::task::Task;
 const STOPPED: &str = "a run that was stopped was its run";
 const ONCE: &str = "given up: it runs at most once";
 const MEND: &str = "change the manifest to run it again";
+const MEND_SERVICE: &str = "change the manifest, or restart it by command, to run it again";
 
 /// Why a slot whose last instance of this form is `last` is not tried again until something changes,
 /// in a sentence; `None`: it is, or it is done.
@@ -29,7 +30,8 @@ pub fn given_up(task: &Task, last: &Instance) -> Option<String> {
         }
         (None, _) => ONCE.to_owned(),
     };
-    Some(format!("{what}; {MEND}"))
+    let mend = if task.is_job() { MEND } else { MEND_SERVICE };
+    Some(format!("{what}; {mend}"))
 }
 
 /// The same of a slot whose run was `run`, of a job that runs at most once.
@@ -53,7 +55,7 @@ pub fn gives_up(record: &Record, seat: Seat) -> Option<String> {
         && last.stopping.is_none()
         && seat.slot < record.head.wanted_slots()
         && last.revision >= target.revision.number
-        && target.form.covers(&last.fingerprint);
+        && target.covers(record, last);
     // It is gone back from instead.
     if is_wanted && target::serving(record, &target).is_none() {
         given_up(target.task, last)

@@ -23,14 +23,13 @@ pub(super) mod tests;
 use std::time::Duration;
 
 use super::desired::Presence;
-use super::fingerprint::Form;
 use super::instance::{Instance, Seat};
 use super::plan::{FieldChange, Plan, Reason};
 use super::record::Record;
 use super::task::Task;
 use super::waits::Waiting;
 use super::world::World;
-use target::Choice;
+use target::{Choice, Target};
 
 /// How long an instance without a readiness check has to stay up before it is relied on: most
 /// processes that can't run end within that time.
@@ -98,8 +97,8 @@ fn present(world: &World, plan: &mut Plan) {
         return;
     }
     let target = match target::choose(world.record) {
-        Choice::Revise => {
-            match permit::against(world, plan, task) {
+        Choice::Revise(next, _) => {
+            match permit::against(world, plan, next) {
                 None if world.in_doubt => plan.wait(Waiting::Manifest),
                 None => plan.revise = true,
                 Some(why) => plan.wait(why),
@@ -180,9 +179,9 @@ fn ended<'a>(world: &'a World, slot: u16) -> impl Iterator<Item = &'a Instance> 
         .filter(move |instance| instance.state.is_end() && instance.uid == uid)
 }
 
-/// The last instance of a slot that has ended, of those of this task that have this form.
-fn last_ended_of<'a>(world: &'a World, slot: u16, form: &Form) -> Option<&'a Instance> {
-    ended(world, slot).find(|instance| form.covers(&instance.fingerprint))
+/// The last instance of a slot that has ended, of those of this task that are what `target` asks for.
+fn last_ended_of<'a>(world: &'a World, slot: u16, target: &Target) -> Option<&'a Instance> {
+    ended(world, slot).find(|instance| target.covers(world.record, instance))
 }
 
 /// The seat of the next attempt in a slot.
@@ -197,7 +196,7 @@ fn next_seat(world: &World, slot: u16) -> Seat {
 pub fn in_force(record: &Record) -> &Task {
     match target::choose(record) {
         Choice::Use(target) => target.task,
-        Choice::Revise => &record.head.task,
+        Choice::Revise(next, _) => next,
     }
 }
 

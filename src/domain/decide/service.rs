@@ -230,7 +230,7 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
     let seat = next_seat(world, slot);
     let ended = last_ended(world, slot);
     let last = ended
-        .filter(|last| target.form.covers(&last.fingerprint))
+        .filter(|last| target.covers(world.record, last))
         .filter(|last| old.is_none_or(|old| old.seat < last.seat));
     let Some(last) = last else {
         let reason = old.or(ended).map_or(Reason::Wanted, |it| why_replaced(world, target, it));
@@ -252,7 +252,7 @@ fn begin(world: &World, plan: &mut Plan, target: &Target, slot: u16, old: Option
 
 /// Why an instance made from `target` takes the place of `old`.
 fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
-    if let Some(refusal) = target.refusal {
+    if let Some(refusal) = target.is_gone_back_to() {
         return Reason::RolledBack {
             from: refusal.revision,
             to: target.revision.number,
@@ -265,6 +265,11 @@ fn why_replaced(world: &World, target: &Target, old: &Instance) -> Reason {
     let changes = super::changes(&made_from.task, target.task);
     if !changes.is_empty() {
         return Reason::Changed(changes);
+    }
+    if let Some(restart) = &world.record.head.restart
+        && made_from.restart < target.revision.restart
+    {
+        return Reason::Restart(restart.asked.clone());
     }
     let differing = target::differences(world, target, old);
     if differing.is_empty() {

@@ -16,10 +16,11 @@ use crate::domain::world::World;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The revision that serves while `target` is rolled out, if more of it may be made. One of the same
-/// form needs nobody to stand in for it.
+/// form needs nobody to stand in for it, unless a restart is to replace it.
 pub fn revision<'a>(world: &World<'a>, target: &Target) -> Option<Target<'a>> {
     let serving = target::serving(world.record, target)?;
-    let is_other = !target.form.covers(&serving.revision.fingerprint);
+    let is_other = !target.form.covers(&serving.revision.fingerprint)
+        || serving.revision.restart != target.revision.restart;
     let may_be_made =
         serving.revision.image_id.is_some() && world.judge.judge(serving.task).is_allowed();
     (is_other && may_be_made).then_some(serving)
@@ -52,7 +53,7 @@ pub fn comes_soon(world: &World, plan: &mut Plan, new: &Instance, last: &Instanc
 /// The last instance of what serves in a slot where none is left, if that ended by itself: it is to
 /// be begun again.
 pub fn gap<'a>(world: &'a World, serving: &Target, slot: u16) -> Option<&'a Instance> {
-    let last = last_ended_of(world, slot, &serving.form)?;
+    let last = last_ended_of(world, slot, serving)?;
     let was_ended = matches!(last.reason, Some(EndReason::Stopped | EndReason::Cancelled) | None);
     (!was_ended && given_up(serving.task, last).is_none()).then_some(last)
 }

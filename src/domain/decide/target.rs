@@ -45,10 +45,34 @@ impl<'a> Target<'a> {
     }
 }
 
+impl Target<'_> {
+    /// Whether it is gone back to: it is what another one failed before. What was begun of it since,
+    /// by a restart, is a rollout like any other.
+    pub fn is_gone_back_to(&self) -> Option<&Refusal> {
+        self.refusal.filter(|refusal| self.revision.number <= refusal.revision)
+    }
+
+    /// Whether it has yet to be ready for the first time.
+    fn is_rollout(&self) -> bool {
+        self.is_gone_back_to().is_none() && !self.revision.ready && !self.task.is_job()
+    }
+
+    /// Whether an instance is of this form, and of no other restart by command. One of a later
+    /// restart is as good, if that found the same image.
+    pub fn covers(&self, record: &Record, instance: &Instance) -> bool {
+        let made_from = record.revisions.get(&instance.revision);
+        let is_restarted = made_from.is_none_or(|made_from| {
+            let (is, wanted) = (made_from.restart, self.revision.restart);
+            is == wanted || (is > wanted && made_from.image_id == self.revision.image_id)
+        });
+        self.form.covers(&instance.fingerprint) && (is_restarted || self.task.is_job())
+    }
+}
+
 /// Which revision is to be used.
 pub enum Choice<'a> {
-    /// A new one has to be written down first.
-    Revise,
+    /// A new one has to be written down first, of this task as this generation had it.
+    Revise(&'a Task, u64),
     /// This one.
     Use(Target<'a>),
 }
@@ -56,32 +80,44 @@ pub enum Choice<'a> {
 /// The revision that instances are made from now.
 pub fn choose(record: &Record) -> Choice<'_> {
     let head = &record.head;
-    let Some(newest) = record.revisions.values().next_back() else { return Choice::Revise };
+    let anew = Choice::Revise(&head.task, head.generation);
+    let Some(newest) = record.revisions.values().next_back() else { return anew };
+    let is_restarted = newest.restart >= head.last_restart();
     match &head.refused {
         Some(refusal) if refusal.generation == head.generation => {
-            let good = last_ready(record, refusal.revision);
-            Choice::Use(match good {
-                Some(revision) => Target::of(revision, task_of(record, revision), Some(refusal)),
-                None => Target::of(newest, task_of(record, newest), None),
-            })
+            let since = Some(newest).filter(|newest| newest.number > refusal.revision);
+            let good = since.or_else(|| last_ready(record, refusal.revision));
+            let (revision, refusal) = good.map_or((newest, None), |good| (good, Some(refusal)));
+            let task = task_of(record, revision);
+            if is_restarted {
+                Choice::Use(Target::of(revision, task, refusal))
+            } else {
+                Choice::Revise(task, revision.generation)
+            }
         }
-        Some(refusal) if refusal.revision == newest.number => Choice::Revise,
-        Some(_) | None if newest.fingerprint.matches(&head.task) => {
+        Some(refusal) if refusal.revision == newest.number => anew,
+        Some(_) | None if is_restarted && newest.fingerprint.matches(&head.task) => {
             Choice::Use(Target::of(newest, &head.task, None))
         }
-        Some(_) | None => Choice::Revise,
+        Some(_) | None => anew,
     }
 }
 
 /// What is gone back to where revision `failed` has failed: the newest that was once ready. One of
-/// the same form and image would fail the same way.
+/// the same form and image would fail the same way, but for what a restart was to replace: that may
+/// still run.
 fn last_ready(record: &Record, failed: u32) -> Option<&Revision> {
     let bad = record.revisions.get(&failed);
     let same = |good: &Revision| {
-        bad.is_some_and(|bad| bad.fingerprint == good.fingerprint && bad.image_id == good.image_id)
+        bad.is_some_and(|bad| is_made_alike(bad, good) && bad.restart == good.restart)
     };
     let mut newest_first = record.revisions.values().rev();
     newest_first.find(|good| good.ready && good.number != failed && !same(good))
+}
+
+/// Whether containers of both are made of the same.
+fn is_made_alike(one: &Revision, other: &Revision) -> bool {
+    one.fingerprint == other.fingerprint && one.image_id == other.image_id
 }
 
 /// How far the rollout of a revision has come.
@@ -106,7 +142,7 @@ pub fn progress(
     (engine, now, pulling): (&Engine, Mono, bool),
 ) -> Progress {
     let revision = target.revision;
-    if target.refusal.is_some() || revision.ready || target.task.is_job() {
+    if !target.is_rollout() {
         return Progress::Over;
     }
     let failed =
@@ -160,8 +196,7 @@ pub fn progress(
 /// What is relied on while `target` is rolled out, and gone back to should that fail: the last ready
 /// revision.
 pub fn serving<'a>(record: &'a Record, target: &Target) -> Option<Target<'a>> {
-    let is_rollout = target.refusal.is_none() && !target.revision.ready && !target.task.is_job();
-    let good = last_ready(record, target.revision.number).filter(|_| is_rollout)?;
+    let good = last_ready(record, target.revision.number).filter(|_| target.is_rollout())?;
     Some(Target::of(good, task_of(record, good), None))
 }
 
@@ -169,9 +204,12 @@ pub fn serving<'a>(record: &'a Record, target: &Target) -> Option<Target<'a>> {
 /// may, `plan` wakes for its deadline.
 pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure> {
     let good = last_ready(world.record, target.revision.number)?;
-    let runs = |it: &Instance| it.revision == good.number && it.state == State::Running;
-    let may_start = world.judge.judge(task_of(world.record, good)).is_allowed();
-    if !may_start && !world.record.instances.values().any(runs) {
+    let good_target = Target::of(good, task_of(world.record, good), None);
+    let runs = |it: &Instance| it.state == State::Running && is_current(world, &good_target, it);
+    let may_start = world.judge.judge(good_target.task).is_allowed();
+    // What is begun anew would fail the same way: only what runs is worth going back to.
+    let is_alike = is_made_alike(good, target.revision);
+    if (!may_start || is_alike) && !world.record.instances.values().any(runs) {
         return None;
     }
     let state = (world.engine, world.now.mono, world.pulling);
@@ -209,7 +247,7 @@ pub fn is_own_end(instance: &Instance) -> bool {
 /// Whether an instance is what `target` asks for, as far as that needs a new container.
 pub fn is_current(world: &World, target: &Target, instance: &Instance) -> bool {
     instance.uid == world.record.head.uid
-        && target.form.covers(&instance.fingerprint)
+        && target.covers(world.record, instance)
         && !loses_resource(world, target, instance)
 }
 

@@ -59,6 +59,7 @@ fn head(text: &str, file: &str) -> Head {
         going: false,
         refused: None,
         suspended: None,
+        restart: None,
         created_at: Timestamp::from_millis(0),
     }
 }

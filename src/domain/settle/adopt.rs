@@ -169,7 +169,7 @@ fn revision_of(
 ) -> u32 {
     let ready = matches!(container.status, Status::Running | Status::Paused)
         && details.started_at.is_some_and(|start| now.wall.since(start) >= PROOF);
-    let known = record.revisions.values_mut().find(|revision| {
+    let known = record.revisions.values_mut().rev().find(|revision| {
         revision.fingerprint == identity.fingerprint && revision.generation == identity.generation
     });
     if let Some(revision) = known {
@@ -189,6 +189,7 @@ fn revision_of(
         task,
         image_id: Some(container.image_id.clone()),
         ready,
+        restart: 0,
         created_at: now.wall,
     };
     record.revisions.insert(number, revision);

@@ -63,7 +63,7 @@ impl<'a> Facts<'a> {
         let wanted = head.wanted_slots();
         let target = match target::choose(record) {
             Choice::Use(target) => Some(target),
-            Choice::Revise => None,
+            Choice::Revise(..) => None,
         };
         let accepted = Form::of(&head.task);
         let slots: Vec<Slot> =
@@ -74,7 +74,7 @@ impl<'a> Facts<'a> {
             target.as_ref().map_or(Progress::UnderWay { deadline: inputs.now.mono }, |target| {
                 target::progress(record, inputs.worker, target, state)
             });
-        let is_updated = |it: &Instance| it.is_live() && accepted.covers(&it.fingerprint);
+        let is_updated = |it: &Instance| it.is_live() && is_accepted(record, &accepted, it);
         let updated = (0..wanted).filter(|slot| of_slot(record, *slot).any(is_updated)).count();
         Self {
             wanted,
@@ -87,6 +87,12 @@ impl<'a> Facts<'a> {
             progress,
         }
     }
+}
+
+/// Whether an instance is as the manifest has it, and of the last restart by command.
+fn is_accepted(record: &Record, accepted: &Form, instance: &Instance) -> bool {
+    accepted.covers(&instance.fingerprint)
+        && record.restart_of(instance).is_none_or(|it| it >= record.head.last_restart())
 }
 
 /// Slots are numbered by `u16`, so no count of them exceeds it.
@@ -107,7 +113,7 @@ fn look_at<'a>(record: &'a Record, target: Option<&Target>, slot: u16) -> Slot<'
         return Slot { ready, live: None, ended: None, ran: None, verdict: None, given_up: None };
     };
     let task = target.task;
-    let of_form = |it: &&Instance| target.form.covers(&it.fingerprint);
+    let of_form = |it: &&Instance| target.covers(record, it);
     let live = of_slot(record, slot).rev().filter(|it| it.is_live()).find(of_form);
     let ended = of_slot(record, slot).rev().filter(|it| it.state.is_end()).find(of_form);
     let over = ended.filter(|_| !of_slot(record, slot).any(Instance::is_live));
@@ -143,7 +149,7 @@ fn serving_generation(record: &Record, accepted: &Form) -> Option<u64> {
 fn restarts(record: &Record, accepted: &Form, slot: u16) -> u32 {
     // What waits to be started is no restart yet.
     let begun = || of_slot(record, slot).filter(|it| it.state != State::Pending);
-    let of_form = || begun().filter(|it| accepted.covers(&it.fingerprint));
+    let of_form = || begun().filter(|it| is_accepted(record, accepted, it));
     let Some(newest) = of_form().next_back() else { return 0 };
     if record.revisions.len() == 1 && of_form().count() == begun().count() {
         return newest.seat.attempt.saturating_sub(1);

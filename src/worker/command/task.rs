@@ -4,12 +4,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::db::Change;
-use crate::domain::by_command::{ByCommand, resume, suspend};
+use crate::domain::by_command::{ByCommand, restart, resume, suspend};
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
 use crate::domain::name::TaskName;
 use crate::domain::plan::Plan;
-use crate::domain::record::{Head, Record};
+use crate::domain::record::{Head, Record, Restart};
 use crate::domain::source::Place;
 use crate::domain::time::{Mono, Now};
 use crate::runtime::Runtime;
@@ -54,19 +54,28 @@ pub enum NotDone {
 impl<R: Runtime> Worker<R> {
     /// The task is to have no instances, whatever its manifest says.
     pub(in crate::worker) async fn suspend(&mut self, asked: Asked) -> Result<Suspension, NotDone> {
-        self.change_head(asked, |record, by, _| suspend(record, by)).await.map(suspension)
+        let change = |record: &mut Record, by: &ByCommand, _| Ok(suspend(record, by));
+        self.change_head(asked, change).await.map(suspension)
     }
 
     /// The task is to be as its manifest says.
     pub(in crate::worker) async fn resume(&mut self, asked: Asked) -> Result<Suspension, NotDone> {
-        self.change_head(asked, resume).await.map(suspension)
+        let change = |record: &mut Record, by: &ByCommand, now| Ok(resume(record, by, now));
+        self.change_head(asked, change).await.map(suspension)
+    }
+
+    /// All instances of the task are to be replaced.
+    pub(in crate::worker) async fn restart(&mut self, asked: Asked) -> Result<Restart, NotDone> {
+        let change = |record: &mut Record, by: &ByCommand, _| restart(record, by).map(Some);
+        let (head, _) = self.change_head(asked, change).await?;
+        head.restart.ok_or(NotDone::Unknown)
     }
 
     /// Changes what is written down of a task, and tells it; with it, whether something changed.
     async fn change_head(
         &mut self,
         asked: Asked,
-        change: impl FnOnce(&mut Record, &ByCommand, Mono) -> Option<Note>,
+        change: impl FnOnce(&mut Record, &ByCommand, Mono) -> Result<Option<Note>, String>,
     ) -> Result<(Head, bool), NotDone> {
         let Asked { task: name, by } = asked;
         let now = self.clock.now();
@@ -76,7 +85,8 @@ impl<R: Runtime> Worker<R> {
             return Err(NotDone::Refused(format!("{name} is being removed: its manifest is gone")));
         }
         let word = ByCommand::asked(by.as_deref(), now.wall);
-        let Some(note) = change(&mut record, &word, now.mono) else {
+        let changed = change(&mut record, &word, now.mono).map_err(NotDone::Refused)?;
+        let Some(note) = changed else {
             return Ok((record.head, false));
         };
         let event = changes::event(&note, &record, now);

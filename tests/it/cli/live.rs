@@ -206,7 +206,7 @@ fn a_shell_must_complete_the_names_that_are_there_now() {
         Ran::of(&command.output().unwrap()).exits(0).stdout
     };
     assert_eq!(complete(&["des"]), "describe");
-    for verb in ["describe", "suspend", "resume"] {
+    for verb in ["describe", "suspend", "resume", "restart"] {
         assert_eq!(complete(&[verb, "w"]), "web");
     }
     assert_eq!(complete(&["get", "-n", "d"]), "default");

@@ -250,3 +250,26 @@ fn a_resume_of_what_its_manifest_suspends_must_say_so_and_name_the_file() {
     shell.run(&["apply", "-f", "again.yaml"]).exits(0);
     assert!(!shell.run(&["get"]).exits(0).stdout.contains("Suspended"));
 }
+
+#[test]
+fn a_restart_must_be_taken_and_refused_where_there_is_nothing_to_replace() {
+    let shell = Shell::new();
+    let daemon = daemon(&shell);
+    let ran = shell.run(&["restart", "web"]).exits(0);
+    assert_eq!((&*ran.stdout, &*ran.stderr), ("task/web restarted\n", ""));
+    let ran = shell.run(&["restart", "web", "--wait", "--timeout", "0"]).exits(3);
+    assert!(ran.stderr.contains("web is not Restarted after 0ns"), "{}", ran.stderr);
+    let ran = shell.run(&["events", "web"]).exits(0);
+    assert!(ran.stdout.contains("restart asked for by "), "{}", ran.stdout);
+    shell.write("job.yaml", &named("job").replace("spec:\n", "spec:\n  restartPolicy: Never\n"));
+    shell.run(&["apply", "-f", "job.yaml"]).exits(0);
+    let ran = shell.run(&["restart", "job", "web"]).exits(1);
+    assert_eq!(ran.stdout, "task/web restarted\n");
+    let why = "error: job is a job, which is not restarted: it runs to its end, and again when its \
+               manifest default.job.yaml:1 changes\n";
+    assert_eq!(ran.stderr, why);
+    let ran = shell.run(&["restart", "wbe"]).exits(1);
+    assert!(ran.stderr.ends_with("did you mean `web`?\nnothing was restarted\n"), "{}", ran.stderr);
+    drop(daemon);
+    shell.run(&["restart", "web"]).exits(4);
+}

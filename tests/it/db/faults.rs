@@ -218,7 +218,7 @@ async fn a_file_of_a_newer_release_must_be_left_alone() {
         );
         let before = contents(dir.path());
         let error = Db::open(dir.path()).await.unwrap_err();
-        assert!(matches!(error, DbError::Newer { found: 99, known: 5, .. }), "{error}");
+        assert!(matches!(error, DbError::Newer { found: 99, known: 6, .. }), "{error}");
         let error = Db::open_read_only(dir.path()).await.unwrap_err();
         assert!(matches!(error, DbError::Newer { .. }), "{error}");
         assert!(contents(dir.path()) == before, "it was touched");
@@ -230,7 +230,8 @@ async fn a_file_of_an_older_release_must_be_read_and_go_on() {
     for dir in [closed().await, after_crash().await] {
         sql(
             dir.path(),
-            "ALTER TABLE task DROP COLUMN going; ALTER TABLE task DROP COLUMN suspended;
+            "ALTER TABLE revision DROP COLUMN restart; ALTER TABLE task DROP COLUMN restart;
+             ALTER TABLE task DROP COLUMN going; ALTER TABLE task DROP COLUMN suspended;
              DROP TABLE run; ALTER TABLE instance DROP COLUMN unwell; PRAGMA user_version = 1",
         );
         let wanted = stored_before();

@@ -2,9 +2,11 @@
 
 use std::fs;
 
+use evenkeel::domain::container::label;
 use evenkeel::domain::name::TaskName;
+use evenkeel::domain::record::Restart;
 use evenkeel::domain::status::{ConditionType, Phase};
-use evenkeel::runtime::simulated::Operation;
+use evenkeel::runtime::simulated::{Behaviour, Operation};
 use evenkeel::worker::command::Command;
 use evenkeel::worker::command::task::{Asked, NotDone, Suspension};
 use evenkeel::worker::{Ended, Goal};
@@ -22,6 +24,10 @@ async fn suspend(host: &Host, name: &str) -> Result<Suspension, NotDone> {
 
 async fn resume(host: &Host, name: &str) -> Result<Suspension, NotDone> {
     host.ask(|reply| Command::Resume(asked(name), reply)).await
+}
+
+pub async fn restart(host: &Host, name: &str) -> Result<Restart, NotDone> {
+    host.ask(|reply| Command::Restart(asked(name), reply)).await
 }
 
 /// A host with `web` and `other`.
@@ -158,4 +164,96 @@ async fn a_host_port_must_be_free_for_others_while_its_task_is_suspended() {
     resume(&host, "a").await.unwrap();
     host.settle().await;
     assert_eq!(host.live_names(), ["a.0.2"]);
+}
+
+/// The least that lived of a task at once, from its `first` begins on.
+fn fewest(host: &Host, name: &str, first: usize) -> usize {
+    let (mut live, mut began, mut fewest) = (0, 0, usize::MAX);
+    for it in host.engine.happened() {
+        if it.labels.get(label::TASK).map(String::as_str) != Some(name) {
+            continue;
+        }
+        if it.began {
+            (live, began) = (live + 1, began + 1);
+        } else {
+            live -= 1;
+        }
+        if began >= first {
+            fewest = fewest.min(live);
+        }
+    }
+    fewest
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_must_replace_each_once_the_new_one_is_up_and_tell_who_asked() {
+    let mut host = Host::with(&[
+        ("web.yaml", task("web", "  replicas: 3")),
+        ("other.yaml", task("other", "")),
+    ])
+    .await;
+    sleep(secs(3)).await;
+    let other = host.only("other");
+    let asked = restart(&host, "web").await.unwrap();
+    assert_eq!((asked.number, &*asked.asked.by), (1, "alice"));
+    assert_eq!(host.status("web").await.phase, Phase::Progressing);
+    // Killed before anybody has looked, and once more in the middle of it.
+    host.kill().await;
+    host.start().await;
+    sleep(secs(4)).await;
+    host.kill().await;
+    host.start().await;
+    host.settle().await;
+    sleep(secs(60)).await;
+    assert_eq!(host.live_names(), ["other.0.1", "web.0.2", "web.1.2", "web.2.2"]);
+    assert_eq!((host.only("other"), host.starts("web"), fewest(&host, "web", 3)), (other, 6, 3));
+    let why = "restart asked for by alice (evenkeel restart)";
+    assert!(host.has_event("web", "RestartAsked", why).await);
+    let begins = format!("revision 2 begins, {why}");
+    assert!(host.has_event("web", "Revision", &begins).await, "{:?}", host.events("web").await);
+    assert!(host.has_event("web", "Renewed", why).await);
+    for it in host.status("web").await.instances.iter().filter(|it| !it.state.is_end()) {
+        assert_eq!(it.because, why);
+    }
+    // A comment in its file, or another start of evenkeel, restarts nothing more.
+    host.write("web.yaml", &format!("# again\n{}", task("web", "  replicas: 3")));
+    host.settle().await;
+    assert_eq!(host.starts("web"), 6);
+    assert_eq!(restart(&host, "web").await.unwrap().number, 2);
+    host.settle().await;
+    assert_eq!(host.live_names(), ["other.0.1", "web.0.3", "web.1.3", "web.2.3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_must_find_the_image_anew() {
+    let host = Host::with(&[("web.yaml", task("web", ""))]).await;
+    let image = async || host.status("web").await.instances.pop().unwrap().image_id;
+    let before = image().await;
+    host.engine.add_image("app:1");
+    restart(&host, "web").await.unwrap();
+    host.settle().await;
+    assert_ne!(image().await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_be_restarted_must_be_told_why() {
+    let mut host = Host::new();
+    host.engine.task("default/mig", Behaviour::ends(secs(1), 0));
+    host.write("mig.yaml", &task("mig", "  restartPolicy: OnFailure"));
+    host.write("off.yaml", &task("off", "  suspend: true"));
+    host.write("none.yaml", &task("none", "  replicas: 0"));
+    host.start().await;
+    host.settle().await;
+    let steps = host.engine.steps();
+    for (name, why) in [
+        ("mig", "mig is a job, which is not restarted"),
+        ("off", "nothing of off runs: the task is suspended by its manifest off.yaml:1"),
+        ("none", "nothing of none runs: its manifest none.yaml:1 says replicas: 0"),
+    ] {
+        let refused = restart(&host, name).await.unwrap_err();
+        assert!(matches!(&refused, NotDone::Refused(it) if it.starts_with(why)), "{refused:?}");
+    }
+    assert_eq!(restart(&host, "zzz").await, Err(NotDone::Unknown));
+    sleep(secs(60)).await;
+    assert_eq!(host.engine.steps(), steps);
 }

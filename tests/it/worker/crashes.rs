@@ -8,8 +8,9 @@ use evenkeel::domain::instance::ContainerId;
 use evenkeel::domain::status::ConditionType;
 use evenkeel::runtime::simulated::{Behaviour, Fault};
 
+use super::by_command::restart;
 use super::host::{Host, secs, sleep, task};
-use super::promises;
+use super::promises::{self, Two};
 
 /// A change, and what must come of it.
 struct Scenario {
@@ -17,12 +18,14 @@ struct Scenario {
     /// What is there and has settled before.
     before: Vec<(&'static str, String)>,
     change: fn(&mut Host),
-    /// Two of different form may live in one slot for a while.
-    surge: bool,
+    /// Whether two may live in one slot for a while.
+    two: Two,
     /// Tasks whose containers must stay the ones they are.
     untouched: &'static [&'static str],
     /// Tasks whose removal is held then, and approved.
     approved: &'static [&'static str],
+    /// Tasks whose instances are replaced by command.
+    restarted: &'static [&'static str],
     /// Tasks whose program must begin once in all: a job, or what is being removed.
     once: &'static [&'static str],
 }
@@ -45,27 +48,30 @@ fn scenarios() -> Vec<Scenario> {
             name: "a first start with network and volume",
             before: Vec::new(),
             change: |host| host.write("web.yaml", &task("web", VOLUME)),
-            surge: false,
+            two: Two::Never,
             untouched: &[],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
             name: "an update that starts first",
             before: vec![neighbour(), ("web.yaml", task("web", ""))],
             change: |host| host.write("web.yaml", &task("web", "  image: app:2")),
-            surge: true,
+            two: Two::Unlike,
             untouched: &["other"],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
             name: "an update that stops first",
             before: vec![neighbour(), ("db.yaml", task("db", VOLUME))],
             change: |host| host.write("db.yaml", &task("db", &format!("  image: app:2\n{VOLUME}"))),
-            surge: false,
+            two: Two::Never,
             untouched: &["other"],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
@@ -75,9 +81,10 @@ fn scenarios() -> Vec<Scenario> {
                 host.engine.program(&["bad"], Behaviour::missing());
                 host.write("web.yaml", &task("web", "  command: [bad]"));
             },
-            surge: true,
+            two: Two::Unlike,
             untouched: &["other", "web"],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
@@ -87,9 +94,10 @@ fn scenarios() -> Vec<Scenario> {
                 host.engine.program(&["bad"], Behaviour::missing());
                 host.write("db.yaml", &task("db", &format!("  command: [bad]\n{VOLUME}")));
             },
-            surge: false,
+            two: Two::Never,
             untouched: &["other"],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
@@ -99,54 +107,80 @@ fn scenarios() -> Vec<Scenario> {
                 host.engine.task("default/job", Behaviour::ends(secs(5), 0));
                 host.write("job.yaml", &task("job", "  restartPolicy: Never"));
             },
-            surge: false,
+            two: Two::Never,
             untouched: &["other"],
             approved: &[],
+            restarted: &[],
             once: &["job"],
         },
         Scenario {
             name: "a deletion",
             before: vec![neighbour(), ("web.yaml", task("web", VOLUME)), ("x.yaml", task("x", ""))],
             change: |host| host.remove(&["web.yaml"]),
-            surge: false,
+            two: Two::Never,
             untouched: &["other", "x"],
             approved: &[],
+            restarted: &[],
             once: &["web"],
         },
         Scenario {
             name: "the deletion of the last",
             before: vec![("web.yaml", task("web", ""))],
             change: |host| host.remove(&["web.yaml"]),
-            surge: false,
+            two: Two::Never,
             untouched: &[],
             approved: &[],
+            restarted: &[],
             once: &["web"],
         },
         Scenario {
             name: "a deletion of many",
             before: vec![("db.yaml", task("db", VOLUME)), ("web.yaml", task("web", ""))],
             change: |host| host.remove(&["db.yaml", "web.yaml"]),
-            surge: false,
+            two: Two::Never,
             untouched: &[],
             approved: &["db", "web"],
+            restarted: &[],
             once: &["db", "web"],
         },
         Scenario {
             name: "scaling up",
             before: vec![neighbour(), ("web.yaml", task("web", ""))],
             change: |host| host.write("web.yaml", &task("web", "  replicas: 3")),
-            surge: false,
+            two: Two::Never,
             untouched: &["other", "web"],
             approved: &[],
+            restarted: &[],
             once: &[],
         },
         Scenario {
             name: "scaling down",
             before: vec![neighbour(), ("web.yaml", task("web", "  replicas: 3"))],
             change: |host| host.write("web.yaml", &task("web", "")),
-            surge: false,
+            two: Two::Never,
             untouched: &["other", "web.0"],
             approved: &[],
+            restarted: &[],
+            once: &[],
+        },
+        Scenario {
+            name: "a restart by command",
+            before: vec![neighbour(), ("web.yaml", task("web", "  replicas: 2"))],
+            change: |_| {},
+            two: Two::Alike,
+            untouched: &["other"],
+            approved: &[],
+            restarted: &["web"],
+            once: &[],
+        },
+        Scenario {
+            name: "a restart by command that stops first",
+            before: vec![neighbour(), ("db.yaml", task("db", VOLUME))],
+            change: |_| {},
+            two: Two::Never,
+            untouched: &["other"],
+            approved: &[],
+            restarted: &["db"],
             once: &[],
         },
     ]
@@ -165,6 +199,9 @@ async fn change(host: &mut Host, scenario: &Scenario) {
     if let Some(held) = scenario.approved.first() {
         host.until_reason(held, ConditionType::Converged, "PruneHeld").await;
         host.approve_prune(scenario.approved).await.unwrap();
+    }
+    for restarted in scenario.restarted {
+        restart(host, restarted).await.unwrap();
     }
 }
 
@@ -187,7 +224,7 @@ async fn end(
     sleep(secs(40)).await;
     host.settle().await;
     assert_eq!(host.live(), settled, "{what}: it had not settled");
-    promises::assert_kept(&host.engine, scenario.surge, what);
+    promises::assert_most(&host.engine, scenario.two, what);
     let now = host.live();
     for (name, id) in untouched {
         assert_eq!(now.get(name), Some(id), "{what}: {name} was to be left alone");
@@ -273,6 +310,12 @@ async fn a_deletion_must_survive_a_crash_at_every_effect() {
 async fn scaling_must_survive_a_crash_at_every_effect() {
     must_survive_a_crash_at_every_effect("scaling up").await;
     must_survive_a_crash_at_every_effect("scaling down").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_by_command_must_survive_a_crash_at_every_effect() {
+    must_survive_a_crash_at_every_effect("a restart by command").await;
+    must_survive_a_crash_at_every_effect("a restart by command that stops first").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,8 +9,23 @@ use evenkeel::domain::instance::ContainerId;
 use evenkeel::domain::name::Label;
 use evenkeel::runtime::simulated::{Happened, Simulated};
 
+/// Whether two containers may live in one slot for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Two {
+    Never,
+    /// If they are of different form.
+    Unlike,
+    /// Also of one form.
+    Alike,
+}
+
 /// At most one live container in a slot, or two of different form; at most one writer of a volume or path.
 pub fn assert_kept(engine: &Simulated, surge: bool, what: &str) {
+    assert_most(engine, if surge { Two::Unlike } else { Two::Never }, what);
+}
+
+/// At most so many live containers in a slot; at most one writer of a volume or path.
+pub fn assert_most(engine: &Simulated, two: Two, what: &str) {
     let mut live: BTreeMap<ContainerId, Happened> = BTreeMap::new();
     for happened in engine.happened() {
         if !happened.began {
@@ -33,9 +48,10 @@ pub fn assert_kept(engine: &Simulated, surge: bool, what: &str) {
             writers.extend(written.map(|written| (&it.id, written)));
         }
         for (slot, forms) in slots {
-            let most = if surge { 2 } else { 1 };
+            let most = if two == Two::Never { 1 } else { 2 };
             assert!(forms.len() <= most, "{what}: {} live in slot {slot:?}", forms.len());
-            assert!(forms.len() < 2 || forms[0] != forms[1], "{what}: two alike in slot {slot:?}");
+            let may_be_alike = two == Two::Alike || forms.len() < 2;
+            assert!(may_be_alike || forms[0] != forms[1], "{what}: two alike in slot {slot:?}");
         }
         for (index, (id, written)) in writers.iter().enumerate() {
             for (_, theirs) in writers[..index].iter().filter(|(other, _)| other != id) {

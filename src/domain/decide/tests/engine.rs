@@ -35,6 +35,8 @@ pub struct Engine {
     pub images: BTreeSet<String>,
     /// Those of which the registry says that too much is asked of it.
     pub limited: BTreeSet<String>,
+    /// How often another image was pushed under a name.
+    pub pushed: BTreeMap<String, u32>,
     pub networks: BTreeSet<String>,
     pub volumes: BTreeSet<Label>,
     /// Links on the host, and where they lead when a container is made.
@@ -71,6 +73,7 @@ impl Engine {
             containers: BTreeMap::new(),
             images: ["app:1", "app:2", "app:3"].map(str::to_owned).into(),
             limited: BTreeSet::new(),
+            pushed: BTreeMap::new(),
             networks: BTreeSet::new(),
             volumes: BTreeSet::new(),
             links: BTreeMap::new(),
@@ -160,7 +163,8 @@ impl Engine {
         if self.limited.contains(image) {
             rejected(Cause::RateLimited, Retry::Later, "toomanyrequests: slow down")
         } else if self.images.contains(image) {
-            Outcome::Done(format!("sha256:{image}"))
+            let pushed = self.pushed.get(image).map_or_else(String::new, |it| format!("@{it}"));
+            Outcome::Done(format!("sha256:{image}{pushed}"))
         } else {
             rejected(Cause::ImageMissing, Retry::Later, "manifest unknown")
         }

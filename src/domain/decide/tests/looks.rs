@@ -13,7 +13,7 @@ use crate::domain::container::{
     Container, Endpoint, Identity, Status, container_name, network_name,
 };
 use crate::domain::decide::decide;
-use crate::domain::decide::target::{self, Choice};
+use crate::domain::decide::in_force;
 use crate::domain::desired::Presence;
 use crate::domain::enact::enact;
 use crate::domain::event::Severity;
@@ -100,13 +100,13 @@ impl Play {
     fn busy_ports(&self, name: &TaskName) -> BTreeSet<FixedPort> {
         let held = self.engine.running().flat_map(|it| exclusive::fixed_ports(&it.template));
         let held: Vec<FixedPort> = held.chain(self.engine.taken.iter().copied()).collect();
-        let wanted = exclusive::fixed_ports(&target_of(&self.actors[name].record).template);
+        let wanted = exclusive::fixed_ports(&in_force(&self.actors[name].record).template);
         wanted.filter(|port| held.iter().any(|it| it.meets(*port))).collect()
     }
 
     fn others(&self, name: &TaskName) -> (Vec<PortRival>, Vec<Writer>) {
         let me = &self.actors[name].record;
-        let wanted: Vec<_> = exclusive::fixed_ports(&target_of(me).template).collect();
+        let wanted: Vec<_> = exclusive::fixed_ports(&in_force(me).template).collect();
         let mut rivals = Vec::new();
         let mut writers = Vec::new();
         for (other, actor) in &self.actors {
@@ -126,7 +126,7 @@ impl Play {
             if other == name {
                 continue;
             }
-            let task = target_of(record);
+            let task = in_force(record);
             let ports = |task: &Task| exclusive::fixed_ports(&task.template).collect::<Vec<_>>();
             let stays = !record.head.is_suspended() && actor.presence != Presence::Gone;
             let theirs = if stays { ports(task) } else { Vec::new() };
@@ -261,13 +261,6 @@ impl Play {
             Step::Start(_) => Report::Started(outcome),
             other => Report::Other(other.name(), outcome),
         })
-    }
-}
-
-fn target_of(record: &Record) -> &Task {
-    match target::choose(record) {
-        Choice::Use(target) => target.task,
-        Choice::Revise => &record.head.task,
     }
 }
 

@@ -9,7 +9,7 @@ pub use super::engine::{Behaviour, Engine};
 use super::promises::Promises;
 pub use super::tasks::{at, job, later, never, path, port, secs, service, udp, volume};
 use crate::domain::blueprint::Maker;
-use crate::domain::by_command::{ByCommand, resume, suspend};
+use crate::domain::by_command::{ByCommand, restart, resume, suspend};
 use crate::domain::container::Container;
 use crate::domain::desired::Presence;
 use crate::domain::event::Note;
@@ -114,6 +114,7 @@ impl Play {
             going: false,
             refused: None,
             suspended: None,
+            restart: None,
             created_at: now.wall,
         };
         let actor = Actor {
@@ -147,6 +148,14 @@ impl Play {
         self.notes.extend(note);
     }
 
+    /// All instances of the only task are to be replaced.
+    pub fn renew(&mut self) -> Result<(), String> {
+        let asked = ByCommand::asked(Some("alice"), self.engine.time().wall);
+        let note = restart(&mut self.only().record, &asked)?;
+        self.notes.push(note);
+        Ok(())
+    }
+
     pub fn only(&mut self) -> &mut Actor {
         self.actors.values_mut().next().expect("a play has a task")
     }
@@ -175,8 +184,13 @@ impl Play {
         self.promises.lose_db();
         self.listed = false;
         for actor in self.actors.values_mut() {
-            let head =
-                Head { generation: 1, refused: None, suspended: None, ..actor.record.head.clone() };
+            let head = Head {
+                generation: 1,
+                refused: None,
+                suspended: None,
+                restart: None,
+                ..actor.record.head.clone()
+            };
             actor.record = Record::accepted(head, now);
             actor.forget_calls();
         }

@@ -22,6 +22,7 @@ enum Move {
     Replicas(u16),
     Suspend(bool),
     Hold(bool),
+    Renew,
     Port(bool),
     Memory(bool),
     Pass(u32),
@@ -55,6 +56,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => (0..4_u16).prop_map(Move::Replicas),
         1 => proptest::bool::ANY.prop_map(Move::Suspend),
         1 => proptest::bool::ANY.prop_map(Move::Hold),
+        2 => Just(Move::Renew),
         1 => proptest::bool::ANY.prop_map(Move::Port),
         1 => proptest::bool::ANY.prop_map(Move::Memory),
         8 => (1..9_000_u32).prop_map(Move::Pass),
@@ -141,6 +143,7 @@ fn go(play: &mut Play, chosen: &Move) {
         }),
         Move::Suspend(suspend) => play.edit(|task| task.suspend = *suspend),
         Move::Hold(hold) => play.hold(*hold),
+        Move::Renew => drop(play.renew()),
         Move::Port(on) => play.edit(|task| {
             task.template.ports = if *on { vec![port(8080)] } else { Vec::new() };
             task.replicas = if *on { task.replicas.min(1) } else { task.replicas };
@@ -273,12 +276,16 @@ fn comes_to_rest(play: &mut Play) -> Result<(), TestCaseError> {
     let wanted = usize::from(record.head.wanted_slots());
     let refused = record.head.refused.as_ref().map(|it| it.generation);
     let went_back = refused == Some(record.head.generation);
+    let wanted_restart = Some(record.head.last_restart());
+    let live = record.instances.values().filter(|it| it.is_live());
+    let restarts: BTreeSet<_> = live.map(|it| record.restart_of(it)).collect();
     let running: Vec<_> = play.engine.running().collect();
     let images: BTreeSet<&str> = running.iter().map(|it| it.template.image.as_str()).collect();
     if !task.is_job() {
         prop_assert_eq!(running.len(), wanted);
         if !went_back && !running.is_empty() {
             prop_assert_eq!(images, BTreeSet::from([task.template.image.as_str()]));
+            prop_assert_eq!(restarts, BTreeSet::from([wanted_restart]));
         }
     }
     Ok(())
@@ -309,7 +316,9 @@ proptest! {
         replicas in 1..4_u16,
         surge in 1..3_u16,
         slow in proptest::bool::ANY,
-        edits in proptest::collection::vec((1..4_u8, proptest::option::of(0..2_u8), 0..5_000_u32), 1..7),
+        edits in proptest::collection::vec(
+            (1..4_u8, proptest::option::of(0..2_u8), proptest::bool::ANY, 0..5_000_u32), 1..7
+        ),
     ) {
         let mut task = service("web", "app:1");
         task.replicas = replicas;
@@ -317,10 +326,11 @@ proptest! {
         let mut play = Play::of(&task);
         play.engine.slow_stops = if slow { secs(3) } else { secs(0) };
         play.run();
-        for (number, breaks, millis) in &edits {
+        for (number, breaks, renews, millis) in &edits {
             let (good, bad) = (Move::Mends(*number), Move::Breaks(*number, *breaks));
             go(&mut play, if breaks.is_some() { &bad } else { &good });
-            go(&mut play, &Move::Image(*number));
+            let change = if *renews { Move::Renew } else { Move::Image(*number) };
+            go(&mut play, &change);
             let until = play.engine.now + Duration::from_millis(u64::from(*millis));
             while play.engine.now < until {
                 for _ in 0..4 {

@@ -137,8 +137,8 @@ fn a_limit_of_failures_must_be_failed() {
         Failed 0/1 ready, 0 updated, 0 restarts
         Valid=True Accepted: the manifest was accepted
         Converged=True Converged: nothing is to be done
-        Progressing=False Failed: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest to run it again
-        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest to run it again
+        Progressing=False Failed: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest, or restart it by command, to run it again
+        Ready=False CrashLoop: 0 of 1 ready: 0.1 ended: Error, exit code 3; given up: failed once, limit 0 reached; change the manifest, or restart it by command, to run it again
     "#]]
     .assert_eq(&told(&of(&play)));
 }
@@ -300,4 +300,37 @@ fn a_job_that_is_edited_back_to_what_ran_long_ago_must_tell_how_that_went() {
         "#]]
         .assert_eq(&told(&status));
     }
+}
+
+#[test]
+fn a_restart_must_be_progressing_from_the_moment_it_is_asked_for() {
+    let mut play = Play::of(&service("web", "app:1"));
+    play.run();
+    play.renew().unwrap();
+    expect![[r#"
+        Progressing 1/1 ready, 0 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=True Converged: nothing is to be done
+        Progressing=True RolloutUnderWay: revision 1 is being rolled out
+        Ready=True Ready: 1 of 1 ready
+    "#]]
+    .assert_eq(&told(&of(&play)));
+    play.run_for(secs(1));
+    expect![[r#"
+        Progressing 1/1 ready, 1 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=False Waiting: waiting for 0.2 to stay up
+        Progressing=True RolloutUnderWay: revision 2 is being rolled out
+        Ready=True Ready: 1 of 1 ready
+    "#]]
+    .assert_eq(&told(&of(&play)));
+    play.run();
+    expect![[r#"
+        Running 1/1 ready, 1 updated, 0 restarts
+        Valid=True Accepted: the manifest was accepted
+        Converged=True Converged: nothing is to be done
+        Progressing=False Complete: revision 2 is rolled out
+        Ready=True Ready: 1 of 1 ready
+    "#]]
+    .assert_eq(&told(&of(&play)));
 }
