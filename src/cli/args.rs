@@ -19,7 +19,7 @@ pub use ask::{
     TextFormat, Version,
 };
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
-pub use steer::{Restart, Resume, Suspend};
+pub use steer::{Exec, Restart, Resume, Suspend};
 pub use top::{SortBy, Top};
 use value::{parse_address, parse_duration, parse_pool, parse_prefix, parse_share, parse_worker};
 pub use work::{Apply, Delete};
@@ -164,6 +164,8 @@ pub enum Command {
     Wait(Wait),
     /// Print what the containers of a task wrote
     Logs(Logs),
+    /// Run a program in a container of a task
+    Exec(Exec),
     /// Tell whether all is well: the daemon, its engine, its files, its tasks
     Status(Status),
     /// Allow what the daemon held back

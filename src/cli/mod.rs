@@ -16,6 +16,7 @@ mod describe;
 mod down;
 mod escape;
 mod events;
+mod exec;
 mod explain;
 mod fold;
 mod following;
@@ -66,6 +67,8 @@ pub enum Exit {
     NoDaemon,
     /// The command line makes no sense.
     Usage,
+    /// As the program did that was run in a container.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -77,6 +80,7 @@ impl From<Exit> for ExitCode {
             Exit::Deadline => 3,
             Exit::NoDaemon => 4,
             Exit::Usage => 64,
+            Exit::Command(code) => code,
         })
     }
 }
@@ -130,6 +134,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Suspend(args) => suspend::suspend(&common, &args).await,
             Command::Resume(args) => suspend::resume(&common, &args).await,
             Command::Delete(delete) => Box::pin(delete::delete(&common, &delete)).await,
+            Command::Exec(args) => Box::pin(exec::exec(&common, &args)).await,
             Command::Logs(logs) => logs::logs(&common, &logs).await,
             Command::Status(status) => status::status(&common, &status).await,
             Command::Approve(approve) => approve::approve(&common, &approve).await,

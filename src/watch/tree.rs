@@ -3,7 +3,7 @@
 //! Every path is walked name by name from the open root without following links; a link is read
 //! and resolved here, so nobody can swap one in between. Nothing here blocks: pipes and devices
 //! are known by their kind before they are opened. The only place that names `rustix`, but
-//! for the width of a terminal.
+//! for terminals.
 
 use std::collections::VecDeque;
 use std::fs::File;

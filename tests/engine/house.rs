@@ -120,7 +120,8 @@ impl House {
         fs::remove_file(self.path(file)).unwrap();
     }
 
-    fn command(&self, verb: &str, within: &[String]) -> Command {
+    /// A command of the same worker, with nothing on its standard input.
+    pub fn command(&self, verb: &str, within: &[String]) -> Command {
         let program = env!("CARGO_BIN_EXE_evenkeel").to_owned();
         let mut words = within.iter().chain([&program]);
         let mut command = Command::new(words.next().expect("the program is there"));

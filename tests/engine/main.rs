@@ -13,6 +13,7 @@ mod disk;
 mod down;
 mod engine_restart;
 mod examples;
+mod exec;
 #[path = "../it/exposition.rs"]
 mod exposition;
 mod files;

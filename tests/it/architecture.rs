@@ -247,7 +247,7 @@ fn spread_libraries(sources: &Sources, libraries: &BTreeSet<String>) -> Vec<Stri
         "hyper" | "hyper_util" | "http_body_util" => {
             !modules.is_subset(&BTreeSet::from(["http", "runtime"]))
         }
-        // The kernel's own calls: for directories, and for the width of a terminal.
+        // The kernel's own calls: for directories, and for terminals.
         "rustix" => !modules.is_subset(&BTreeSet::from(["cli", "watch"])),
         _ => modules.len() > 1,
     };

@@ -58,3 +58,33 @@ pub struct Restart {
     #[arg(long, default_value = "5m", value_parser = parse_duration, value_name = "TIME")]
     pub timeout: Duration,
 }
+
+/// `exec`.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    evenkeel exec web -- ls -l /etc\n  \
+    evenkeel exec -it web -- sh                  a shell; its exit ends the session\n  \
+    evenkeel exec -i db --slot 0 -- psql < dump.sql\n\n\
+    Where several instances run, the one in the lowest slot is meant. Without a daemon the container\n\
+    is found by its labels.\n\
+    The exit code is that of the program; 126 and 127: it can't be run, or is not there. Where it was\n\
+    not begun: 1. Ctrl-C without -t ends the session alone: the program may go on.")]
+pub struct Exec {
+    /// The task, as NAME or NAMESPACE/NAME
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    #[command(flatten)]
+    pub named: Named,
+    /// In this one of the replicas, counted from 0; left out: the lowest that runs
+    #[arg(long, value_name = "N")]
+    pub slot: Option<u16>,
+    /// Pass standard input on
+    #[arg(short = 'i', long)]
+    pub stdin: bool,
+    /// Give it a terminal
+    #[arg(short = 't', long)]
+    pub tty: bool,
+    /// The program and its arguments, after --
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}

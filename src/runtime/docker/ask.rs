@@ -87,11 +87,15 @@ pub(super) async fn open(
     body: Option<&Value>,
 ) -> Result<Response<Incoming>, Failure> {
     let request = transport::request(method, path, body).map_err(Failure::from)?;
-    let response = transport::send(address.clone(), request).await.map_err(Failure::from)?;
-    if response.status().is_success() {
+    answered(transport::send(address.clone(), request).await.map_err(Failure::from)?).await
+}
+
+/// An answer, unless it is a refusal.
+pub(super) async fn answered(response: Response<Incoming>) -> Result<Response<Incoming>, Failure> {
+    let status = response.status();
+    if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response);
     }
-    let status = response.status();
     let bytes = read_whole(response).await?;
     let message = serde_json::from_slice::<Value>(&bytes)
         .ok()

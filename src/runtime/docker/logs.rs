@@ -56,7 +56,7 @@ async fn begin(
     let response = within(READ_DEADLINE, "question for the log", call).await?;
     Ok(Reader {
         body: response.into_body(),
-        frames: if raw { Frames::Raw } else { Frames::Header(Vec::new()) },
+        frames: if raw { Frames::Raw } else { Frames::begin() },
         ready: VecDeque::new(),
         follow: query.follow,
     })
@@ -178,7 +178,7 @@ impl Frames {
     }
 
     /// What is wrong if it ends here.
-    fn end(&self) -> Option<Unreachable> {
+    pub(super) fn end(&self) -> Option<Unreachable> {
         match self {
             Self::Raw => None,
             Self::Header(header) if header.is_empty() => None,

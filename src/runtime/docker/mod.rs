@@ -5,6 +5,7 @@
 //! Nothing here chooses, and no step is tried twice. The worker calls it, as a [`Runtime`].
 
 mod ask;
+mod attach;
 mod body;
 mod classify;
 mod connect;
@@ -29,6 +30,7 @@ use bollard::API_DEFAULT_VERSION;
 use futures_util::stream::BoxStream;
 use tokio::sync::{Mutex, watch};
 
+pub use attach::{Input, Output, Program, Session, SessionError, SessionSpec, TerminalSize};
 pub use connect::{ConnectError, ConnectOptions};
 
 use self::connect::{Address, Way};
@@ -96,6 +98,19 @@ impl Docker {
             logins: Logins::new(options.docker_config),
             networks: Mutex::new(()),
         })
+    }
+
+    /// Runs a program in a container, beside its process, and joins somebody to it.
+    ///
+    /// # Errors
+    /// If it is not begun: the container does not run, is paused, or the engine can't be asked. A
+    /// program that is not there is begun, says so, and ends with 126 or 127.
+    pub async fn join(
+        &self,
+        container: &ContainerId,
+        spec: SessionSpec,
+    ) -> Result<Session, SessionError> {
+        attach::begin(&self.address, &self.engine, container, spec).await
     }
 
     /// Whether it shares this host, as far as its address tells.

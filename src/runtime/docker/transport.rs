@@ -101,9 +101,10 @@ where
 {
     request.headers_mut().insert(HOST, host);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    // It ends by itself with the one exchange it is for: when the body was read or dropped, or
-    // when the sender is dropped before there was an answer. Its error reaches those as well.
-    tokio::spawn(connection);
+    // It ends by itself with the one exchange it is for: when the body was read or dropped, when
+    // the connection was taken over, or when the sender is dropped before there was an answer. Its
+    // error reaches those as well.
+    tokio::spawn(connection.with_upgrades());
     Ok(sender.send_request(request).await?)
 }
 

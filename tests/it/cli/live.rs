@@ -179,6 +179,21 @@ fn why_must_name_the_wait_and_who_is_asked_for_in_vain() {
 }
 
 #[test]
+fn an_exec_must_say_why_there_is_nothing_to_run_it_in() {
+    let shell = Shell::new();
+    let daemon = daemon(&shell);
+    let ran = shell.run(&["exec", "web", "--", "true"]).exits(1);
+    assert!(ran.stderr.starts_with("error: nothing of web runs: it is "), "{}", ran.stderr);
+    let ran = shell.run(&["exec", "wbe", "--", "true"]).exits(1);
+    assert!(ran.stderr.contains("did you mean `web`?"), "{}", ran.stderr);
+    shell.run(&["exec", "web", "true"]).exits(64);
+    shell.run(&["exec", "web"]).exits(64);
+    drop(daemon);
+    let ran = shell.run(&["exec", "web", "--", "true"]).exits(1);
+    assert!(ran.stderr.contains("the engine can't be asked"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_reader_that_leaves_must_end_who_follows() {
     let shell = Shell::new();
     let _daemon = daemon(&shell);
@@ -206,7 +221,7 @@ fn a_shell_must_complete_the_names_that_are_there_now() {
         Ran::of(&command.output().unwrap()).exits(0).stdout
     };
     assert_eq!(complete(&["des"]), "describe");
-    for verb in ["describe", "suspend", "resume", "restart"] {
+    for verb in ["describe", "suspend", "resume", "restart", "exec"] {
         assert_eq!(complete(&[verb, "w"]), "web");
     }
     assert_eq!(complete(&["get", "-n", "d"]), "default");
