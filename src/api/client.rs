@@ -1,5 +1,7 @@
 //! The side of the API that asks.
 
+mod by_command;
+
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -9,19 +11,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use super::by_command::Asker;
 use super::listen::Watching;
 use super::measure::InstanceUsage;
 use super::work::Apply;
 use super::{ApproveEngine, ApprovePrune, ApproveSource, Down, Numbered, Problem, RecordBody};
 use crate::domain::instance::InstanceId;
 use crate::domain::name::TaskName;
-use crate::domain::record::{Record, Restart, Revision};
+use crate::domain::record::{Record, Revision};
 use crate::domain::status::TaskStatus;
 use crate::http::{Answer, HttpError, over_unix, stream_over_unix};
 use crate::worker::Lock;
 use crate::worker::command::Overview;
-use crate::worker::command::task::Suspension;
 use crate::worker::planned::LastPlan;
 use crate::worker::pulls::Pulling;
 use crate::worker::receive::Receipt;
@@ -184,42 +184,6 @@ impl Client {
     /// If it is another one, or known.
     pub async fn approve_engine(&self, wanted: &ApproveEngine) -> Result<(), ClientError> {
         self.post(super::APPROVE_ENGINE, wanted).await
-    }
-
-    /// Suspends a task, whatever its manifest says.
-    ///
-    /// # Errors
-    /// If there is no such task, or it is being removed.
-    pub async fn suspend(&self, task: &TaskName, asker: &Asker) -> Result<Suspension, ClientError> {
-        self.ask_of(task, "suspend", asker).await
-    }
-
-    /// Takes back that a task was suspended by command.
-    ///
-    /// # Errors
-    /// If there is no such task, or it is being removed.
-    pub async fn resume(&self, task: &TaskName, asker: &Asker) -> Result<Suspension, ClientError> {
-        self.ask_of(task, "resume", asker).await
-    }
-
-    /// Has all instances of a service replaced.
-    ///
-    /// # Errors
-    /// If there is no such task, or none of its instances is to be replaced.
-    pub async fn restart(&self, task: &TaskName, asker: &Asker) -> Result<Restart, ClientError> {
-        self.ask_of(task, "restart", asker).await
-    }
-
-    async fn ask_of<T: DeserializeOwned>(
-        &self,
-        task: &TaskName,
-        what: &str,
-        asker: &Asker,
-    ) -> Result<T, ClientError> {
-        let path = format!("{}/{}/{}/{what}", super::TASKS, task.namespace, task.name);
-        let asker = serde_json::to_vec(asker).map_err(ClientError::Unreadable)?;
-        let body = self.exchange("POST", &path, Some(asker)).await?;
-        serde_json::from_slice(&body).map_err(ClientError::Unreadable)
     }
 
     /// Has everything but volumes removed, and the daemon end.
