@@ -62,12 +62,13 @@
 //! 8. [`files`]: what mounts need on the host; [`save`]: manifest files, written; [`host`]: what it has
 //!    and uses; [`probe`]: asks an instance once how it is.
 //! 9. [`worker`]: the loop that joins them.
-//! 10. [`http`], [`api`]: asking a worker that runs.
+//! 10. [`http`], [`api`]: asking a worker that runs; [`status_dir`]: how things are, as files.
 //! 11. [`cli`]: one file for each command.
 //!
 //! Architecture invariant: use goes one way, `domain` ← `manifest` ← {`metrics`, `patience`} ← `http` ←
-//! {`queue`, `watch`, `db`, `runtime`, `files`, `save`, `host`, `probe`} ← `worker` ← `api` ← `cli` ← `main`, and those
-//! in braces never use one another. A test reads the sources and fails on an arrow the other way.
+//! {`queue`, `watch`, `db`, `runtime`, `files`, `save`, `host`, `probe`} ← `worker` ← {`api`,
+//! `status_dir`} ← `cli` ← `main`, and those in braces never use one another. A test reads the sources
+//! and fails on an arrow the other way.
 //!
 //! Architecture invariant: `domain` and `manifest` are pure. They are not `async` and have no clock,
 //! no randomness, no file, no network and no log; time and a seed come in as values. A test parses
@@ -115,7 +116,8 @@
 //! joined.
 //!
 //! **To people.** Status is made from the same world as the plan, so it never says something else
-//! than what is done. The API hands it out on a unix socket, and the commands print it.
+//! than what is done. The API hands it out on a unix socket, and the commands print it; the same text
+//! goes into files, for who would rather read those.
 
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
@@ -133,5 +135,6 @@ pub mod probe;
 pub mod queue;
 pub mod runtime;
 pub mod save;
+pub mod status_dir;
 pub mod watch;
 pub mod worker;

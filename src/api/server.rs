@@ -216,8 +216,8 @@ async fn description(_sources: Sources, (): ()) -> Result<Document, Refused> {
 
 async fn worker(sources: Sources, (): ()) -> Result<Json<Overview>, Refused> {
     let overview = sources.ask(Command::Overview).await?;
-    let watch_degraded = sources.health.borrow().trouble();
-    Ok(Json(Overview { watch_degraded, ..overview }))
+    let health = sources.health.borrow();
+    Ok(Json(overview.with_watch(&health)))
 }
 
 async fn tasks(sources: Sources, (): ()) -> Result<Json<Vec<TaskStatus>>, Refused> {

@@ -241,7 +241,8 @@ pub struct Make {
 #[command(after_help = "Examples:\n  \
     evenkeel run ./tasks\n  \
     evenkeel run /etc/evenkeel/tasks --policy restricted --allow-host-path /srv\n  \
-    evenkeel run ./tasks --metrics-listen 127.0.0.1:9464      and metrics for Prometheus there")]
+    evenkeel run ./tasks --metrics-listen 127.0.0.1:9464      and metrics for Prometheus there\n  \
+    evenkeel run ./tasks --status-dir /run/evenkeel-status    and status as files there")]
 pub struct Run {
     #[command(flatten)]
     pub make: Make,
@@ -249,6 +250,10 @@ pub struct Run {
     /// address; the socket tells them in any case
     #[arg(long, env = "EVENKEEL_METRICS_LISTEN", value_name = "ADDRESS:PORT", value_parser = parse_address)]
     pub metrics_listen: Option<SocketAddr>,
+    /// Also keep the status as files in this directory: NAMESPACE.NAME.json of each task and
+    /// _worker.json of the daemon. It can't lie in DIR, and is made if it is not there
+    #[arg(long, env = "EVENKEEL_STATUS_DIR", value_name = "PATH")]
+    pub status_dir: Option<PathBuf>,
 }
 
 /// `sync`.

@@ -1,7 +1,7 @@
 //! `evenkeel run`.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +16,13 @@ use tracing::{error, info, warn};
 use super::args::{Common, Run};
 use super::daemon::{Held, Purpose};
 use super::signals::Signals;
+use super::status;
 use super::{Exit, daemon, out};
 use crate::api;
 use crate::api::measure::Measures;
 use crate::api::server::{self, Bound, Sources};
+use crate::files;
+use crate::status_dir::{Inputs as Told, StatusDir, Summary};
 use crate::watch::{self as source, WatchHealth};
 use crate::worker::command::Command;
 use crate::worker::{Ended, Goal, Inputs};
@@ -37,6 +40,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let dir = purpose.setting.maker.source.clone();
     let policy = purpose.setting.policy.clone();
     let state_dir = daemon::state_dir(common)?;
+    let status_path = status_path(args, &dir)?;
     let (snapshot_in, snapshot_out) = daemon::snapshots();
     let host_paths = watch::Sender::default();
     let mut watched = daemon::watching(&dir, &host_paths);
@@ -51,6 +55,10 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let ready = daemon::ready(common, purpose, (snapshot_out, host_paths), held)?;
     ready.state_lock.sign();
     let open = open(args).await?;
+    let shown = match status_path {
+        Some(path) => Some(StatusDir::open(path, ready.worker.known()).await?),
+        None => None,
+    };
     out::say(&format!(
         "evenkeel {}: worker {} keeps this host as {dir} says; stop with Ctrl-C, containers run on",
         env!("CARGO_PKG_VERSION"),
@@ -68,6 +76,9 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let measures =
         Measures::new(Arc::clone(&ready.metrics), ready.worker.usages(), &state_dir, &dir);
     let (db, health_told) = (ready.db.clone(), health.clone());
+    let (commands_shown, summary) = (commands_in.clone(), summary(common));
+    let told = Told { commands: commands_shown, health: health.clone(), summary };
+    let showing = show(shown, told, stop.clone());
     let sources = Sources { commands: commands_in, db, health: health_told, measures };
     let measuring = api::open::serve(open, sources.clone(), stop.clone());
     let serving = server::serve(listener, sources, stop.clone());
@@ -84,6 +95,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             unasked(watching, &stop, "the watch of the source"),
             unasked(serving.map(Ok::<(), Infallible>), &stop, "the API"),
             unasked(measuring.map(Ok::<(), Infallible>), &stop, "what tells metrics"),
+            unasked(showing.map(Ok::<(), Infallible>), &stop, "what writes status files"),
             stop_on(&mut signals, &stop),
             tell_health(health, &stop),
             feed_watchdog(commands_watchdog, &stop),
@@ -141,6 +153,37 @@ async fn open(args: &Run) -> anyhow::Result<Option<TcpListener>> {
     let listener = api::open::listen(address).await?;
     info!("metrics are told at http://{}{}", listener.local_addr()?, api::METRICS);
     Ok(Some(listener))
+}
+
+/// Where status files are to be kept, if they are to be. In the source they would be taken for
+/// manifests.
+fn status_path(args: &Run, source: &str) -> anyhow::Result<Option<PathBuf>> {
+    let Some(path) = &args.status_dir else { return Ok(None) };
+    let path = daemon::absolute(path).context("--status-dir")?;
+    let real = files::lead(&path);
+    for (path, source) in [(&path, source), (&real, &files::lead(source))] {
+        if Path::new(path).starts_with(source) {
+            bail!(
+                "--status-dir: {path} lies in {source}, where every *.json is a manifest; name a \
+                 directory outside"
+            );
+        }
+    }
+    Ok(Some(path.into()))
+}
+
+/// What the status file of the worker tells: the same as `status -o json`.
+fn summary(common: &Common) -> Summary {
+    let common = common.clone();
+    Box::new(move |worker, tasks| status::Told::of(&common, worker, tasks).json())
+}
+
+/// Keeps the status files, if they are to be kept, until `stop`.
+async fn show(shown: Option<StatusDir>, told: Told, stop: CancellationToken) {
+    match shown {
+        Some(shown) => shown.keep(told, stop).await,
+        None => stop.cancelled().await,
+    }
 }
 
 /// What must not end before it is told to.

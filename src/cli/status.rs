@@ -1,9 +1,10 @@
 //! `evenkeel status`.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::age::age;
 use super::args::{Common, Status, TextFormat};
@@ -17,46 +18,67 @@ use crate::domain::time::Timestamp;
 use crate::worker::Clock;
 use crate::worker::command::Overview;
 
+/// Whether all is well, as programs are told.
+#[derive(Debug, Serialize)]
+pub struct Told {
+    /// It is.
+    pub ok: bool,
+    /// What is not, and what to do about it.
+    pub troubles: Vec<String>,
+    /// What people hold by command, though all is well.
+    pub held: Vec<String>,
+    /// How many tasks there are of each phase.
+    pub phases: BTreeMap<Phase, usize>,
+    /// How the worker is.
+    pub worker: Overview,
+}
+
+impl Told {
+    /// Of a worker and its tasks.
+    pub fn of(common: &Common, worker: Overview, tasks: &[impl Borrow<TaskStatus>]) -> Self {
+        let troubles = troubles(common, &worker, tasks);
+        let held = held(common, tasks);
+        Self { ok: troubles.is_empty(), troubles, held, phases: phases(tasks), worker }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("what is told is plain data")
+    }
+}
+
 /// Tells whether all is well.
 pub async fn status(common: &Common, args: &Status) -> anyhow::Result<Exit> {
     let client = Client::of(&daemon::state_dir(common)?);
     let worker = client.worker().await?;
     let tasks = client.tasks().await?;
-    let troubles = troubles(common, &worker, &tasks);
-    let held = held(common, &tasks);
-    let phases = phases(&tasks);
-    let well = troubles.is_empty();
+    let told = Told::of(common, worker, &tasks);
     match args.output {
         TextFormat::Json => {
-            let phases: BTreeMap<String, usize> =
-                phases.iter().map(|(phase, count)| (phase.to_string(), *count)).collect();
-            let all = json!({
-                "ok": well, "troubles": troubles, "held": held, "phases": phases, "worker": worker,
-            });
-            out::line(&serde_json::to_string_pretty(&all)?)?;
+            out::line(&told.json())?;
         }
         TextFormat::Text => {
             let room = fold::room();
-            let mut text = facts(&worker, &phases, Clock::begin().now().wall, room);
-            for held in &held {
+            let mut text = facts(&told.worker, &told.phases, Clock::begin().now().wall, room);
+            for held in &told.held {
                 let _ = writeln!(text, "{}", fold::line(&format!("held     {held}"), 9, room));
             }
-            for trouble in &troubles {
+            for trouble in &told.troubles {
                 let _ = write!(text, "\n{}\n", fold::lines(&format!("! {trouble}"), room));
             }
-            if well {
+            if told.ok {
                 text.push_str("\nall is well\n");
             }
             out::data(&text)?;
         }
     }
-    Ok(if well { Exit::Ok } else { Exit::Failed })
+    Ok(if told.ok { Exit::Ok } else { Exit::Failed })
 }
 
-fn phases(tasks: &[TaskStatus]) -> BTreeMap<Phase, usize> {
+fn phases(tasks: &[impl Borrow<TaskStatus>]) -> BTreeMap<Phase, usize> {
     let mut phases = BTreeMap::new();
     for task in tasks {
-        *phases.entry(task.phase).or_default() += 1;
+        *phases.entry(task.borrow().phase).or_default() += 1;
     }
     phases
 }
@@ -106,8 +128,8 @@ fn files(count: usize) -> String {
 }
 
 /// What people hold by command, though all is well.
-fn held(common: &Common, tasks: &[TaskStatus]) -> Vec<String> {
-    let held = tasks.iter().filter_map(|task| {
+fn held(common: &Common, tasks: &[impl Borrow<TaskStatus>]) -> Vec<String> {
+    let held = tasks.iter().map(Borrow::borrow).filter_map(|task| {
         let how = health::suspended(task, |words| common.again(words))?;
         Some(format!("{}: {}", short(&task.name), escape::line(&how)))
     });
@@ -115,7 +137,7 @@ fn held(common: &Common, tasks: &[TaskStatus]) -> Vec<String> {
 }
 
 /// What needs a look, and what to do about it; some are of several lines.
-fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<String> {
+fn troubles(common: &Common, worker: &Overview, tasks: &[impl Borrow<TaskStatus>]) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(why) = &worker.source_unavailable {
         let why = escape::line(why);
@@ -156,7 +178,7 @@ fn troubles(common: &Common, worker: &Overview, tasks: &[TaskStatus]) -> Vec<Str
         found.push(format!("the state can't be written: {why}; nothing new is started"));
     }
     found.extend(broken(&worker.problems));
-    for task in tasks {
+    for task in tasks.iter().map(Borrow::borrow) {
         let trouble = health::trouble(task).filter(|(reason, _)| !health::is_general(reason));
         if let Some((_, message)) = trouble.filter(|_| task.problems.is_empty()) {
             let (name, word) = (short(&task.name), health::word(task));

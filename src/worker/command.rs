@@ -24,6 +24,7 @@ use crate::domain::record::{Head, Record, Restart};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
 use crate::runtime::Runtime;
+use crate::watch::WatchHealth;
 use task::{Asked, NotDone, Suspension};
 
 /// What is asked, and where the answer goes.
@@ -113,6 +114,14 @@ pub struct Overview {
     pub going_down: bool,
     /// How many tasks it has.
     pub tasks: usize,
+}
+
+impl Overview {
+    /// The same, with what only the watch of the source knows.
+    #[must_use]
+    pub fn with_watch(self, health: &WatchHealth) -> Self {
+        Self { watch_degraded: health.trouble(), ..self }
+    }
 }
 
 /// An engine.

@@ -276,7 +276,7 @@ impl<R: Runtime> Worker<R> {
                 Some(name) = self.queue.next() => self.run_tasks(name).await,
                 () = tokio::time::sleep_until(wake) => self.on_time(),
             }
-            self.tell_receipts();
+            self.turned();
         };
         let overview = self.overview();
         let tasks = self.statuses.values().map(|it| TaskStatus::clone(it)).collect();

@@ -33,6 +33,8 @@ pub struct Listening {
     pub changes: broadcast::Receiver<Change>,
     /// Changes whenever events were written down.
     pub written: watch::Receiver<()>,
+    /// Changes whenever the worker has done something: it may be otherwise itself now.
+    pub turned: watch::Receiver<()>,
 }
 
 /// Where the worker tells its news.
@@ -40,11 +42,13 @@ pub struct Listening {
 pub(super) struct News {
     changes: broadcast::Sender<Change>,
     written: watch::Sender<()>,
+    turned: watch::Sender<()>,
 }
 
 impl Default for News {
     fn default() -> Self {
-        Self { changes: broadcast::Sender::new(KEPT), written: watch::Sender::new(()) }
+        let told = || watch::Sender::new(());
+        Self { changes: broadcast::Sender::new(KEPT), written: told(), turned: told() }
     }
 }
 
@@ -72,6 +76,14 @@ impl News {
 }
 
 impl<R: Runtime> Worker<R> {
+    /// Something has been done, whatever that was: who waits for what came of it is told.
+    pub(super) fn turned(&mut self) {
+        self.tell_receipts();
+        if self.news.has_listeners() {
+            self.news.turned.send_replace(());
+        }
+    }
+
     /// How a task is now.
     pub(super) fn show(&mut self, name: TaskName, status: TaskStatus) {
         let status = Arc::new(status);
@@ -86,6 +98,7 @@ impl<R: Runtime> Worker<R> {
             tasks: self.statuses.values().cloned().collect(),
             changes: self.news.changes.subscribe(),
             written: self.news.written.subscribe(),
+            turned: self.news.turned.subscribe(),
         }
     }
 }

@@ -144,6 +144,12 @@ impl<R: Runtime> Worker<R> {
         worker
     }
 
+    /// The tasks that were written down.
+    #[must_use]
+    pub fn known(&self) -> BTreeSet<TaskName> {
+        self.records.keys().cloned().collect()
+    }
+
     /// Reads what instances use from the engine of this worker.
     #[must_use]
     pub fn usages(&self) -> Usages {

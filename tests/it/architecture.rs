@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
     &["http"],
     &["queue", "watch", "db", "runtime", "files", "save", "probe", "host"],
     &["worker"],
-    &["api"],
+    &["api", "status_dir"],
     &["cli"],
     &["main"],
 ];

@@ -18,5 +18,6 @@ mod promises;
 mod removals;
 mod sharing;
 mod state;
+mod status_dir;
 mod swap;
 mod work;

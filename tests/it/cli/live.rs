@@ -44,8 +44,14 @@ impl Drop for Running {
 
 /// A daemon that has accepted `web`.
 pub fn daemon(shell: &Shell) -> Running {
+    daemon_with(shell, &[])
+}
+
+/// The same, with further words on its command line.
+fn daemon_with(shell: &Shell, args: &[&str]) -> Running {
     shell.write("tasks/web.yaml", WEB);
-    let mut daemon = Running::of(shell.command(&["run", "tasks", "--log", "off"]));
+    let args = [&["run", "tasks", "--log", "off"], args].concat();
+    let mut daemon = Running::of(shell.command(&args));
     let mut said = String::new();
     // It listens before it says so.
     BufReader::new(daemon.0.stderr.as_mut().unwrap()).read_line(&mut said).unwrap();
@@ -322,4 +328,37 @@ fn a_sync_beside_a_daemon_must_tell_at_its_deadline_what_is_not_settled_or_not_r
     let ran = sync("1s").exits(3);
     let unread = "\nnew: what the files say of it now is not read yet\n";
     assert!(ran.stderr.contains(unread), "{}", ran.stderr);
+}
+
+#[test]
+fn status_files_must_be_what_is_asked_for_and_lie_outside_the_source() {
+    let shell = Shell::new();
+    shell.write("tasks/web.yaml", WEB);
+    std::os::unix::fs::symlink("tasks", shell.path().join("link")).unwrap();
+    for inside in ["tasks", "tasks/status", "link/new/status", "status/../tasks"] {
+        let ran = shell.run(&["run", "tasks", "--status-dir", inside]).exits(1);
+        assert!(ran.stderr.contains("--status-dir: /"), "{inside}: {}", ran.stderr);
+        assert!(ran.stderr.contains("name a directory outside"), "{inside}: {}", ran.stderr);
+    }
+    let mut daemon = daemon_with(&shell, &["--status-dir", "status"]);
+    let path = |name: &str| shell.path().join("status").join(name);
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let mut left = 1000;
+        while !is_so() {
+            left -= 1;
+            assert!(left > 0, "not within 10 s: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    let says = |name: &str, args: &[&str]| {
+        let said = json(&Ran::of(&shell.command(args).output().unwrap()).stdout);
+        std::fs::read_to_string(path(name)).is_ok_and(|text| json(&text) == said)
+    };
+    until("the task's", &|| says("default.web.json", &["get", "web", "-o", "json"]));
+    until("the worker's", &|| says("_worker.json", &["status", "-o", "json"]));
+    daemon.end();
+    let (code, said) = daemon.ended();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(path("default.web.json").exists() && !path("_worker.json").exists());
 }
