@@ -214,7 +214,8 @@ pub fn ready(
     let metrics = Arc::new(Metrics::default());
     let opened = Opened { db: opened.db.counted(Arc::clone(&metrics.db)), ..opened };
     let db = opened.db.clone();
-    let worker = worker(common, purpose, channels, (opened, Arc::clone(&metrics)))?;
+    let made = (opened, Arc::clone(&metrics), Some(state_dir(common)?));
+    let worker = worker(common, purpose, channels, made)?;
     Ok(Ready { worker, db, metrics, source_lock: source, state_lock: state })
 }
 
@@ -239,7 +240,7 @@ pub async fn looker(
         Err(ClientError::NoDaemon(_)) => Db::open_read_only(&dir).await?,
         Err(error) => return Err(error.into()),
     };
-    let made = (opened, Arc::new(Metrics::default()));
+    let made = (opened, Arc::new(Metrics::default()), None);
     worker(common, purpose, (snapshots, watch::Sender::default()), made)
 }
 
@@ -247,7 +248,7 @@ fn worker(
     common: &Common,
     purpose: Purpose,
     (snapshots, host_paths): (watch::Receiver<Arc<Snapshot>>, watch::Sender<BTreeSet<Mounted>>),
-    (opened, metrics): (Opened, Arc<Metrics>),
+    (opened, metrics, state_dir): (Opened, Arc<Metrics>, Option<PathBuf>),
 ) -> anyhow::Result<Worker<Docker>> {
     let Purpose { setting, rules, goal } = purpose;
     let docker = Docker::counted(engine(common), Arc::clone(&metrics.engine))?;
@@ -257,6 +258,7 @@ fn worker(
         rules,
         runtime: Arc::new(docker),
         local_engine,
+        state_dir,
         snapshots,
         host_paths,
         opened,

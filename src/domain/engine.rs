@@ -18,6 +18,32 @@ pub struct EngineChange {
     pub now: String,
 }
 
+/// Whether the engine has at a path what this process has there: both are on one host then, and see
+/// its files alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SharedHost {
+    /// It has, as far as that can be told.
+    #[default]
+    Shared,
+    /// That was not tried yet.
+    Untried,
+    /// There is nothing at this path for it, where this process has something.
+    Apart(String),
+}
+
+impl SharedHost {
+    /// Why no path of the host can be mounted, if that is so, and what to do about it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let Self::Apart(path) = self else { return None };
+        Some(format!(
+            "the engine does not share this host: there is nothing at `{path}` for it; run evenkeel on \
+             the engine's own host, and where it runs in a container, mount directories there under \
+             the paths that they have on that host"
+        ))
+    }
+}
+
 /// What a list of this worker's containers tells of the engine.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {

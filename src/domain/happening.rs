@@ -63,6 +63,8 @@ pub enum Happening {
     StuckRemoving,
     /// The policy does not allow it.
     PolicyDenied,
+    /// The engine does not share this host.
+    NoSharedHost,
     /// A move that the table of states does not allow was refused.
     IllegalMove,
     /// A revision begins.
@@ -147,6 +149,7 @@ impl Happening {
             Self::VolumeInUse => "VolumeInUse",
             Self::StuckRemoving => "StuckRemoving",
             Self::PolicyDenied => "PolicyDenied",
+            Self::NoSharedHost => "NoSharedHost",
             Self::IllegalMove => "IllegalMove",
             Self::Revision => "Revision",
             Self::ImageReady => "ImageReady",
@@ -214,6 +217,7 @@ impl Happening {
             | Self::VolumeInUse
             | Self::StuckRemoving
             | Self::PolicyDenied
+            | Self::NoSharedHost
             | Self::IllegalMove => true,
             Self::Revision
             | Self::ImageReady

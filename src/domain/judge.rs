@@ -151,7 +151,8 @@ impl Policy {
 }
 
 /// The host paths of a template, each with the number of its mount.
-fn host_paths(template: &Template) -> impl Iterator<Item = (usize, &str)> {
+#[must_use = "nothing is looked at"]
+pub fn host_paths(template: &Template) -> impl Iterator<Item = (usize, &str)> {
     let mounts = template.mounts.iter().enumerate();
     mounts.filter_map(|(index, mount)| match &mount.source {
         MountSource::HostPath { path, .. } => Some((index, path.as_str())),

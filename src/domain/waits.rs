@@ -27,8 +27,10 @@ pub enum Waiting {
     Manifest,
     /// The policy lets nothing new be made of what is wanted.
     Denied(String),
-    /// It is not known yet where a path of the host leads.
+    /// It is not known yet where a path of the host leads, or whether the engine has it too.
     HostPath(String),
+    /// The engine does not share this host, whose paths are wanted.
+    NoSharedHost(String),
     /// A step is under way.
     Step(Seat, &'static str),
     /// The engine's answer about a container.
@@ -146,6 +148,7 @@ impl Waiting {
             | Self::Manifest
             | Self::Denied(_)
             | Self::HostPath(_)
+            | Self::NoSharedHost(_)
             | Self::Unsupported(..)
             | Self::StuckRemoving(..)
             | Self::Step(..)
@@ -182,6 +185,7 @@ impl Waiting {
             | Self::Manifest
             | Self::Denied(_)
             | Self::HostPath(_)
+            | Self::NoSharedHost(_)
             | Self::Discovery
             | Self::Pulling(_)
             | Self::PullRetry { .. }

@@ -220,6 +220,7 @@ impl Waiting {
             Self::Denied(_) | Self::Retry { cause: Some(Cause::PolicyDenied), .. } => {
                 "PolicyDenied"
             }
+            Self::NoSharedHost(_) => "NoSharedHost",
             Self::Source
             | Self::Step(..)
             | Self::Observation(_)
@@ -245,12 +246,13 @@ impl Waiting {
         }
     }
 
-    /// What is told when this begins: that others have what is wanted, or that it is denied.
+    /// What is told when this begins: that others have what is wanted, or that it can't be had.
     #[must_use]
     pub fn happening(&self) -> Option<Happening> {
         match self {
             Self::Denied(_) => Some(Happening::PolicyDenied),
             Self::StuckRemoving(..) => Some(Happening::StuckRemoving),
+            Self::NoSharedHost(_) => Some(Happening::NoSharedHost),
             Self::Port { .. }
             | Self::BusyPort(..)
             | Self::Loose { holding: Holding::Port(_), .. } => Some(Happening::PortConflict),
@@ -302,6 +304,7 @@ impl fmt::Display for Waiting {
             Self::Manifest => f.write_str("its manifest to come back: it is just gone"),
             Self::Denied(why) => write!(f, "something that the policy allows: {why}"),
             Self::HostPath(path) => write!(f, "the host to tell where {path} leads"),
+            Self::NoSharedHost(why) => write!(f, "an engine on this host: {why}"),
             Self::Step(seat, step) => write!(f, "{step} of {seat} is under way"),
             Self::Observation(seat) => write!(f, "the engine's answer about {seat}"),
             Self::Doubt(seat, _) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::container::Container;
 use super::desired::Presence;
-use super::engine::EngineChange;
+use super::engine::{EngineChange, SharedHost};
 use super::exclusive::{FixedPort, Written};
 use super::instance::Seat;
 use super::judge::Judge;
@@ -83,6 +83,8 @@ pub struct Engine {
     /// The other source directory that containers of this worker's name were made from, if that
     /// was not approved.
     pub source_changed: Option<String>,
+    /// Whether it shares this host.
+    pub host: SharedHost,
 }
 
 /// The engine's last answer about a container.

@@ -89,6 +89,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// engine in trouble may leave unanswered while it does all else.
     fn started_at(&self) -> impl Future<Output = Result<Option<Timestamp>, Unreachable>> + Send;
 
+    /// Whether there is something at that absolute path of its host; `None`: it does not say.
+    /// Nothing is made there.
+    fn sees(&self, path: &str) -> impl Future<Output = Result<Option<bool>, Unreachable>> + Send;
+
     /// All containers with the worker's label, without [`Container::details`]. One that can't be
     /// understood has [`crate::domain::container::Status::Other`]; it is never left out.
     fn list(

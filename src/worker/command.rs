@@ -98,6 +98,9 @@ pub struct Overview {
     /// did not make.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_changed: Option<EngineChange>,
+    /// Why no path of this host can be mounted, if that is so: the engine is on another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_shared_host: Option<String>,
     /// The other source directory that containers of this worker's name were made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_changed: Option<String>,
@@ -252,6 +255,7 @@ impl<R: Runtime> Worker<R> {
             }),
             engine_unavailable: self.engine.unavailable.clone(),
             engine_changed: self.engine.changed.clone(),
+            no_shared_host: self.engine.host.trouble(),
             source_changed: self.engine.source_changed.clone(),
             approved_sources: self.approved_sources.clone(),
             prune_held: self.held(),

@@ -11,6 +11,7 @@ use super::probing::Asked;
 use super::receive::Written;
 use super::steps::Done;
 use crate::domain::container::Container;
+use crate::domain::engine::SharedHost;
 use crate::domain::instance::{ContainerId, Seat};
 use crate::domain::name::{TaskName, WorkerName};
 use crate::domain::outcome::Outcome;
@@ -70,6 +71,13 @@ pub(super) enum Finished {
         asked: Mono,
         /// The answer; `Err`: none.
         answer: Result<Option<Timestamp>, Unreachable>,
+    },
+    /// Whether the engine of that id shares this host.
+    Host {
+        /// Which engine.
+        of: Option<String>,
+        /// The answer; `Err`: none.
+        answer: Result<SharedHost, Unreachable>,
     },
     /// All was looked at.
     Relisted {

@@ -21,6 +21,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub(super) struct Itself {
     info: Question,
     start: Question,
+    /// Whether it shares this host.
+    pub(super) host: Question,
+    /// The engine that has answered that, by its id.
+    pub(super) host_of: Option<String>,
     /// When it was asked which it is, of what it has answered.
     info_asked: Option<Mono>,
     /// When it started, as it said last, however long ago.
@@ -31,7 +35,7 @@ pub(super) struct Itself {
 
 /// A question, which is asked once at a time.
 #[derive(Debug, Default)]
-struct Question {
+pub(super) struct Question {
     under_way: bool,
     wanted: bool,
     failures: u32,
@@ -40,14 +44,19 @@ struct Question {
 
 impl Question {
     /// Whether to ask it now; else it is noted that it is to be asked.
-    fn begin(&mut self, now: Mono) -> bool {
+    pub(super) fn begin(&mut self, now: Mono) -> bool {
         let may = !self.under_way && now >= self.not_before;
         (self.under_way, self.wanted) = (self.under_way || may, !may);
         may
     }
 
+    /// Nobody wants to know any more.
+    pub(super) fn withdraw(&mut self) {
+        self.wanted = false;
+    }
+
     /// It was answered, or not: then it is asked again later.
-    fn end(&mut self, is_answered: bool, now: Mono) {
+    pub(super) fn end(&mut self, is_answered: bool, now: Mono) {
         self.under_way = false;
         if is_answered {
             (self.failures, self.not_before) = (0, Mono::default());
@@ -67,7 +76,7 @@ impl Question {
 impl Itself {
     /// When something is to be asked again.
     pub fn due(&self) -> Option<Mono> {
-        self.info.due().into_iter().chain(self.start.due()).min()
+        [&self.info, &self.start, &self.host].into_iter().filter_map(Question::due).min()
     }
 
     /// Whether it has said which it is, and was asked at `asked` or later.
@@ -110,6 +119,9 @@ impl<R: Runtime> Worker<R> {
         if self.itself.start.due().is_some_and(|at| at <= now) {
             self.ask_start();
         }
+        if self.itself.host.due().is_some_and(|at| at <= now) {
+            self.try_host();
+        }
     }
 
     /// Has asked what the worker has to know and does not.
@@ -143,6 +155,7 @@ impl<R: Runtime> Worker<R> {
         }
         self.itself.info_asked = Some(asked);
         self.engine_info = Some(info);
+        self.try_host();
     }
 
     pub(super) fn on_start(&mut self, asked: Mono, answer: Result<Option<Timestamp>, Unreachable>) {
@@ -223,9 +236,10 @@ impl<R: Runtime> Worker<R> {
     }
 
     /// While it can't be asked at all, the list is what it is asked for.
-    fn forget_questions(&mut self) {
+    pub(super) fn forget_questions(&mut self) {
         if self.engine.unavailable.is_some() {
-            (self.itself.info.wanted, self.itself.start.wanted) = (false, false);
+            let Itself { info, start, host, .. } = &mut self.itself;
+            [info, start, host].into_iter().for_each(Question::withdraw);
         }
     }
 }

@@ -41,6 +41,7 @@ pub mod pulse;
 pub mod receive;
 mod remains;
 mod report;
+pub mod shared_host;
 mod sightings;
 mod start;
 mod steps;
@@ -55,6 +56,7 @@ pub use start::{APPROVED_SOURCES, Start};
 pub use steps::Setting;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,6 +178,7 @@ pub struct Worker<R: Runtime> {
     rules: Rules,
     runtime: Arc<R>,
     local_engine: bool,
+    state_dir: Option<PathBuf>,
     db: Db,
     clock: Clock,
     queue: Queue<TaskName>,

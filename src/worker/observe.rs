@@ -107,6 +107,7 @@ impl<R: Runtime> Worker<R> {
             Finished::Inspected { id, asked, answer } => self.on_inspected(&id, asked, answer),
             Finished::Info { asked, answer } => self.on_info(asked, answer),
             Finished::Start { asked, answer } => self.on_start(asked, answer),
+            Finished::Host { of, answer } => self.on_host(of, answer),
             Finished::Relisted { asked, answer } => self.on_relisted(asked, answer),
             Finished::Resources { asked, answer } => self.on_resources(asked, answer),
             Finished::NetworkRemoved(name, outcome) => self.on_network_removed(&name, outcome),

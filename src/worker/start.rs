@@ -1,6 +1,7 @@
 //! Starting a worker: from what was written down, with nothing decided yet.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::usages::Usages;
 use super::{Clock, Goal, Relisting, Setting, Worker};
 use crate::db::{Change, Opened, SET_ASIDE_KEPT};
 use crate::domain::desired::{Desired, Rules};
+use crate::domain::engine::SharedHost;
 use crate::domain::name::TaskName;
 use crate::domain::record::Record;
 use crate::domain::source::{Mounted, Snapshot};
@@ -43,6 +45,8 @@ pub struct Start<R> {
     pub runtime: Arc<R>,
     /// The engine is on this host: what listens here is in its way.
     pub local_engine: bool,
+    /// Where it may make a directory to see whether the engine finds it; `None`: nowhere.
+    pub state_dir: Option<PathBuf>,
     /// What the source directory holds, from the first change on.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Where the host paths of all tasks are told: nothing beneath them is a manifest.
@@ -57,7 +61,8 @@ pub struct Start<R> {
 
 /// An engine that nothing is known of yet.
 fn unasked() -> Engine {
-    Engine { unavailable: Some("it was not asked yet".into()), ..Engine::default() }
+    let unavailable = Some("it was not asked yet".into());
+    Engine { unavailable, host: SharedHost::Untried, ..Engine::default() }
 }
 
 impl<R: Runtime> Worker<R> {
@@ -69,6 +74,7 @@ impl<R: Runtime> Worker<R> {
             rules,
             runtime,
             local_engine,
+            state_dir,
             snapshots,
             host_paths,
             opened,
@@ -88,6 +94,7 @@ impl<R: Runtime> Worker<R> {
             rules,
             runtime,
             local_engine,
+            state_dir,
             db: opened.db,
             clock,
             queue,

@@ -89,6 +89,7 @@ macro_rules! obligations {
             an_image_that_is_not_there_is_missing
             an_image_that_is_there_is_not_pulled
             a_path_that_is_not_there_is_missing_and_not_made
+            a_path_is_told_of_without_a_trace
             what_a_container_can_write_of_the_host_is_told
             a_network_is_made_once
             a_network_of_a_stranger_is_not_ours
@@ -495,6 +496,14 @@ pub async fn a_path_that_is_not_there_is_missing_and_not_made(bench: &impl Bench
     spec.template.mounts = vec![mount];
     let outcome = bench.engine().create(&spec).await;
     assert_eq!(refused(outcome), (Cause::MountMissing, Retry::Later));
+    assert!(!std::path::Path::new(&path).exists());
+    assert_eq!(bench.engine().list(bench.worker()).await.unwrap(), []);
+}
+
+pub async fn a_path_is_told_of_without_a_trace(bench: &impl Bench) {
+    let (engine, path) = (bench.engine(), bench.missing_path());
+    assert_eq!(engine.sees(&path).await, Ok(Some(false)));
+    assert_eq!(engine.sees("/").await, Ok(Some(true)));
     assert!(!std::path::Path::new(&path).exists());
     assert_eq!(bench.engine().list(bench.worker()).await.unwrap(), []);
 }

@@ -16,6 +16,7 @@ mod policy;
 mod probes;
 mod promises;
 mod removals;
+mod shared_host;
 mod sharing;
 mod state;
 mod status_dir;

@@ -1,8 +1,10 @@
-//! What the policy denies: nothing new is made of such a version, what of it runs is left alone,
-//! and no attempt and no time is spent on it. The same while it can't be told.
+//! What the policy denies, and what an engine elsewhere can't have: nothing new is made of such a
+//! version, what of it runs is left alone, and no attempt and no time is spent on it. The same while
+//! it can't be told.
 
 use super::target::Target;
-use crate::domain::judge::Judgement;
+use crate::domain::engine::SharedHost;
+use crate::domain::judge::{Judgement, host_paths};
 use crate::domain::outcome::Cause;
 use crate::domain::plan::{Plan, Planned, Reason, Step};
 use crate::domain::policy::Violation;
@@ -14,7 +16,7 @@ use crate::domain::world::World;
 /// Why nothing new may be made of `task`, if so; noted in `plan` if it is denied.
 pub fn against(world: &World, plan: &mut Plan, task: &Task) -> Option<Waiting> {
     match world.judge.judge(task) {
-        Judgement::Allowed => None,
+        Judgement::Allowed => apart(world, plan, task),
         Judgement::Denied(found) => {
             let why = told(&found);
             plan.denied = Some(why.clone());
@@ -22,6 +24,22 @@ pub fn against(world: &World, plan: &mut Plan, task: &Task) -> Option<Waiting> {
         }
         Judgement::Open { path, .. } => Some(Waiting::HostPath(path)),
     }
+}
+
+/// Whether something new may be made of `task`.
+pub fn is_free(world: &World, task: &Task) -> bool {
+    against(world, &mut Plan::default(), task).is_none()
+}
+
+/// Why the engine can't mount the paths of the host that `task` mounts, if so; noted in `plan`.
+fn apart(world: &World, plan: &mut Plan, task: &Task) -> Option<Waiting> {
+    let (_, path) = host_paths(&task.template).next()?;
+    if world.engine.host == SharedHost::Untried {
+        return Some(Waiting::HostPath(path.to_owned()));
+    }
+    let why = world.engine.host.trouble()?;
+    plan.denied = Some(why.clone());
+    Some(Waiting::NoSharedHost(why))
 }
 
 /// What is denied, and what to do about it.
@@ -97,6 +115,7 @@ fn is_before_start(waiting: &Waiting) -> bool {
         | Waiting::Manifest
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
+        | Waiting::NoSharedHost(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
         | Waiting::Discovery

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::advance::advance;
 use super::again::{begin_again, failures_after};
 use super::give_up::given_up;
+use super::permit;
 use super::target::{self, Target, is_current};
 use super::{last_ended_of, next_seat};
 use crate::domain::instance::{EndReason, Instance};
@@ -21,8 +22,7 @@ pub fn revision<'a>(world: &World<'a>, target: &Target) -> Option<Target<'a>> {
     let serving = target::serving(world.record, target)?;
     let is_other = !target.form.covers(&serving.revision.fingerprint)
         || serving.revision.restart != target.revision.restart;
-    let may_be_made =
-        serving.revision.image_id.is_some() && world.judge.judge(serving.task).is_allowed();
+    let may_be_made = serving.revision.image_id.is_some() && permit::is_free(world, serving.task);
     (is_other && may_be_made).then_some(serving)
 }
 

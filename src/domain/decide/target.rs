@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::again::failures_after;
+use super::permit;
 use crate::domain::blueprint::task_of;
 use crate::domain::difference::Difference;
 use crate::domain::exclusive::{self, Made};
@@ -206,7 +207,7 @@ pub fn failed(world: &World, target: &Target, plan: &mut Plan) -> Option<Failure
     let good = last_ready(world.record, target.revision.number)?;
     let good_target = Target::of(good, task_of(world.record, good), None);
     let runs = |it: &Instance| it.state == State::Running && is_current(world, &good_target, it);
-    let may_start = world.judge.judge(good_target.task).is_allowed();
+    let may_start = permit::is_free(world, good_target.task);
     // What is begun anew would fail the same way: only what runs is worth going back to.
     let is_alike = is_made_alike(good, target.revision);
     if (!may_start || is_alike) && !world.record.instances.values().any(runs) {

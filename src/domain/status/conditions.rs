@@ -88,6 +88,7 @@ fn converged(inputs: &StatusInputs) -> Finding {
     let named = [
         "SourceChanged",
         "PolicyDenied",
+        "NoSharedHost",
         "NotOurs",
         "PortConflict",
         "VolumeInUse",
@@ -146,8 +147,8 @@ fn progressing(inputs: &StatusInputs, facts: &Facts) -> Finding {
         let message = format!("{}: {}", refusal.reason, refusal.message);
         return is_not("RolledBack", message);
     }
-    if let Some(why) = super::denied(inputs.plan) {
-        return is_not("PolicyDenied", why);
+    if let Some((word, why)) = super::denied(inputs.plan) {
+        return is_not(word, why);
     }
     let newest = inputs.record.revisions.keys().next_back().copied().unwrap_or(0);
     let given_up = |slot: &Slot| Some(format!("{}; {}", slot.told_end()?, slot.given_up.as_ref()?));
@@ -206,8 +207,8 @@ fn not_ready(inputs: &StatusInputs, task: &Task, slot: &Slot) -> (&'static str, 
         let health = inputs.record.health.get(&live.seat);
         health.and_then(|health| health.said.as_ref()).filter(|_| live.state == State::Running)
     });
-    if let Some(why) = super::denied(inputs.plan) {
-        return ("PolicyDenied", why.to_owned());
+    if let Some((word, why)) = super::denied(inputs.plan) {
+        return (word, why.to_owned());
     }
     if let Some(trouble) = &inputs.record.pull_trouble {
         return ("ImagePullFailed", trouble.message.clone());

@@ -294,10 +294,14 @@ fn doing(plan: &Plan) -> Vec<String> {
     pull.into_iter().chain(plan.steps.iter().map(ToString::to_string)).collect()
 }
 
-/// Why the policy lets nothing new be made where something is wanted.
-fn denied(plan: &Plan) -> Option<&str> {
+/// Why nothing new may be made where something is wanted: a word and a sentence.
+fn denied(plan: &Plan) -> Option<(&'static str, &str)> {
     plan.waiting.iter().find_map(|waiting| {
-        if let Waiting::Denied(why) = waiting { Some(why.as_str()) } else { None }
+        if let Waiting::Denied(why) | Waiting::NoSharedHost(why) = waiting {
+            Some((waiting.word(), why.as_str()))
+        } else {
+            None
+        }
     })
 }
 
@@ -324,7 +328,12 @@ impl TaskStatus {
         let held = |it: &Condition| {
             matches!(
                 &*it.reason,
-                "PruneHeld" | "SourceUnavailable" | "PolicyDenied" | STUCK | UNSUPPORTED
+                "PruneHeld"
+                    | "SourceUnavailable"
+                    | "PolicyDenied"
+                    | "NoSharedHost"
+                    | STUCK
+                    | UNSUPPORTED
             )
         };
         match self.phase {

@@ -18,6 +18,7 @@ mod logs;
 mod network;
 mod observe;
 mod pull;
+mod sees;
 mod steps;
 mod transport;
 mod usage;
@@ -127,6 +128,10 @@ impl Runtime for Docker {
 
     async fn started_at(&self) -> Result<Option<Timestamp>, Unreachable> {
         observe::started_at(&self.address).await
+    }
+
+    async fn sees(&self, path: &str) -> Result<Option<bool>, Unreachable> {
+        sees::sees(&self.address, path).await
     }
 
     async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {

@@ -65,6 +65,11 @@ impl Simulated {
         });
     }
 
+    /// The engine is on another host, or no longer: nothing that is here is there.
+    pub fn move_elsewhere(&self, elsewhere: bool) {
+        self.change(|world, _| world.elsewhere = elsewhere);
+    }
+
     /// The host's kernel can limit no memory: such limits are taken and dropped, without a word.
     pub fn lack_memory_limits(&self, lack: bool) {
         self.change(|world, _| world.lacks_memory_limits = lack);

@@ -11,6 +11,7 @@ use crate::domain::outcome::Rejection;
 pub enum Operation {
     Info,
     StartedAt,
+    Sees,
     List,
     Inspect,
     Usage,
@@ -41,6 +42,7 @@ impl Operation {
             self,
             Self::Info
                 | Self::StartedAt
+                | Self::Sees
                 | Self::List
                 | Self::Inspect
                 | Self::Usage
@@ -57,6 +59,7 @@ impl Operation {
         Duration::from_secs(match self {
             Self::Info
             | Self::StartedAt
+            | Self::Sees
             | Self::List
             | Self::Inspect
             | Self::Usage

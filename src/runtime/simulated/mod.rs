@@ -231,6 +231,11 @@ impl Runtime for Simulated {
         Ok(self.look(|world, _| Some(world.engine_started)))
     }
 
+    async fn sees(&self, path: &str) -> Result<Option<bool>, Unreachable> {
+        self.admit(Operation::Sees).await?;
+        Ok(self.look(|world, _| Some(!world.elsewhere && !world.missing_paths.contains(path))))
+    }
+
     async fn list(&self, worker: &WorkerName) -> Result<Vec<Container>, Unreachable> {
         self.admit(Operation::List).await?;
         Ok(self.look(|world, _| match world.false_lists.pop_front() {

@@ -39,6 +39,8 @@ pub(super) struct World {
     /// Ports that something outside the engine listens at.
     pub(super) strangers_ports: BTreeSet<FixedPort>,
     pub(super) missing_paths: BTreeSet<String>,
+    /// It is on another host.
+    pub(super) elsewhere: bool,
     /// What comes of a program run in a container, by its first word; of one container, or of all.
     pub(super) execs: BTreeMap<(String, Option<ContainerId>), Exec>,
     /// Those that were late run on.
@@ -135,6 +137,7 @@ impl World {
             registry: BTreeMap::new(),
             strangers_ports: BTreeSet::new(),
             missing_paths: BTreeSet::new(),
+            elsewhere: false,
             execs: BTreeMap::new(),
             late_execs: false,
             programs: BTreeMap::new(),

@@ -229,6 +229,7 @@ impl Host {
             rules: Rules::default(),
             runtime: Arc::new(self.engine.clone()),
             local_engine: false,
+            state_dir: Some(self.state.path().to_owned()),
             snapshots,
             opened,
             goal,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::container::{Container, ContainerSpec, Details, Endpoint, HealthCheck, Status};
+use crate::domain::engine::SharedHost;
 use crate::domain::exclusive::{self, FixedPort, Written};
 use crate::domain::instance::ContainerId;
 use crate::domain::name::{Label, WorkerName};
@@ -54,6 +55,8 @@ pub struct Engine {
     pub slow_stops: Duration,
     /// The kernel can limit no memory: such limits are taken and dropped.
     pub lacks_memory_limits: bool,
+    /// Whether it shares the host, as far as that is known.
+    pub host: SharedHost,
     /// Starts that are done later than anybody waits for.
     pub late_starts: Vec<(Mono, ContainerId)>,
     /// Since when it has answered without a break.
@@ -84,6 +87,7 @@ impl Engine {
             deaf_stops: 0,
             slow_stops: Duration::ZERO,
             lacks_memory_limits: false,
+            host: SharedHost::Shared,
             late_starts: Vec::new(),
             reached_at: Mono::default(),
             made: 0,

@@ -40,6 +40,7 @@ impl Play {
             changed: None,
             another_since: None,
             source_changed: None,
+            host: self.engine.host.clone(),
             reached_at: self.engine.reached_at,
         };
         let actor = self.actors.get_mut(name).expect("a task that is known");

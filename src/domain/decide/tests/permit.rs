@@ -1,8 +1,9 @@
-//! What the policy denies, of what was accepted before.
+//! What the policy denies, of what was accepted before; and what an engine elsewhere can't have.
 
 use expect_test::expect;
 
 use super::play::*;
+use crate::domain::engine::SharedHost;
 use crate::domain::judge::Lead;
 use crate::domain::outcome::Cause;
 use crate::domain::policy::Level;
@@ -183,4 +184,38 @@ fn where_a_path_leads_must_be_known_first() {
         play.run_for(secs(5));
         assert_eq!(play.running().len(), usize::from(lead != Lead::Silent), "{lead:?}");
     }
+}
+
+#[test]
+fn an_engine_elsewhere_must_make_nothing_that_mounts_a_path_of_this_host() {
+    let mut play = mounting(service("web", "app:1"));
+    play.engine.host = SharedHost::Untried;
+    expect!["wait: the host to tell where /srv/tasks/data leads\n"].assert_eq(&play.look());
+    play.engine.host = SharedHost::Apart("/state/mark".to_owned());
+    play.run_for(secs(10_000));
+    assert_eq!(play.told(), "");
+    let told = play.look();
+    assert!(told.contains("\nwait: an engine on this host: the engine does not share"), "{told}");
+    assert!(told.contains("nothing at `/state/mark` for it; run evenkeel on"), "{told}");
+    play.engine.host = SharedHost::Shared;
+    play.run();
+    assert_eq!(play.running(), ["web.0.1".to_owned()].into());
+    // It is another one now: what runs is left alone, and what ended is not begun again.
+    play.engine.host = SharedHost::Apart("/state/mark".to_owned());
+    play.told();
+    assert_eq!(play.run(), "");
+    kill(&mut play);
+    play.run_for(secs(900));
+    assert_eq!(play.told(), "");
+    assert_eq!(play.only().record.head.refused, None);
+}
+
+#[test]
+fn an_engine_elsewhere_is_no_matter_to_what_mounts_no_path_of_this_host() {
+    let mut task = service("web", "app:1");
+    task.template.mounts.push(volume("data"));
+    let mut play = Play::of(&task);
+    play.engine.host = SharedHost::Apart("/state/mark".to_owned());
+    play.run();
+    assert_eq!(play.running(), ["web.0.1".to_owned()].into());
 }

@@ -157,6 +157,7 @@ fn is_woken(waiting: &Waiting) -> bool {
         | Waiting::Manifest
         | Waiting::Denied(_)
         | Waiting::HostPath(_)
+        | Waiting::NoSharedHost(_)
         | Waiting::Step(..)
         | Waiting::Observation(_)
         | Waiting::Discovery

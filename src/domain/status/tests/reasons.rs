@@ -3,6 +3,7 @@
 use expect_test::expect;
 
 use super::*;
+use crate::domain::engine::SharedHost;
 
 #[test]
 fn an_image_that_is_not_there_must_be_named() {
@@ -272,4 +273,24 @@ fn what_the_policy_denies_must_be_named_with_what_to_do() {
     .assert_eq(&told(&status));
     assert!(status.is_settled() && !status.is_as_asked(), "a person has to do something");
     assert_eq!(status.next_try_at, None);
+}
+
+#[test]
+fn an_engine_elsewhere_must_be_named_where_a_path_of_this_host_is_wanted() {
+    let mut task = service("web", "app:1");
+    task.template.mounts.push(path("/srv/tasks/data"));
+    let mut play = Play::of(&task);
+    play.engine.host = SharedHost::Apart("/state/mark".to_owned());
+    play.look();
+    let status = of(&play);
+    let why = "the engine does not share this host: there is nothing at `/state/mark` for it; run evenkeel on the engine's own host, and where it runs in a container, mount directories there under the paths that they have on that host";
+    let wanted = format!(
+        "Failed 0/1 ready, 0 updated, 0 restarts\n\
+         Valid=True Accepted: the manifest was accepted\n\
+         Converged=False NoSharedHost: waiting for an engine on this host: {why}\n\
+         Progressing=False NoSharedHost: {why}\n\
+         Ready=False NoSharedHost: 0 of 1 ready: {why}\n"
+    );
+    assert_eq!(told(&status), wanted);
+    assert!(status.is_settled() && !status.is_as_asked(), "a person has to do something");
 }
