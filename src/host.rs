@@ -1,7 +1,11 @@
 //! What this host, this process and the disks have and use, as the kernel tells it.
 //!
 //! Blocking. What is in memory answers at once; a disk that is away may never answer, so who asks
-//! for one waits with patience. Who shows metrics calls it. Only here: `procfs`, `fs4`.
+//! for one waits with patience. Who shows metrics calls it, and who looks whether all is well. Only
+//! here: `procfs`, `fs4`.
+
+pub mod inotify;
+pub mod processes;
 
 use std::io;
 use std::path::Path;
