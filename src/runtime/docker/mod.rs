@@ -17,6 +17,7 @@ mod login;
 mod logs;
 mod network;
 mod observe;
+mod portrait;
 mod pull;
 mod sees;
 mod steps;
@@ -33,6 +34,7 @@ use tokio::sync::{Mutex, watch};
 
 pub use attach::{Input, Output, Program, Session, SessionError, SessionSpec, TerminalSize};
 pub use connect::{ConnectError, ConnectOptions};
+pub use portrait::{Portrait, Published};
 
 use self::connect::{Address, Way};
 use self::login::Logins;
@@ -118,6 +120,22 @@ impl Docker {
     #[must_use]
     pub fn is_local(&self) -> bool {
         matches!(self.address.way, Way::Unix(_))
+    }
+
+    /// What it is like.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    pub async fn portrait(&self) -> Result<Portrait, Unreachable> {
+        portrait::portrait(&self.address).await
+    }
+
+    /// What all containers that run have of its host's ports, strangers' too.
+    ///
+    /// # Errors
+    /// If it can't be asked.
+    pub async fn published(&self) -> Result<Vec<Published>, Unreachable> {
+        portrait::published(&self.address).await
     }
 }
 
