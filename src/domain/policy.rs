@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostic::field_path;
@@ -14,7 +15,8 @@ use super::task::Task;
 use super::template::{Logging, MountSource, SecurityContext};
 
 /// What the operator lets manifests ask for; outside the directory, never the manifest's.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// How much.
     pub level: Level,
@@ -23,7 +25,9 @@ pub struct Policy {
 }
 
 /// After the Kubernetes Pod Security Standards.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Heavily restricted: current hardening practice.

@@ -20,6 +20,7 @@ use crate::domain::desired::PruneCause;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::engine::EngineChange;
 use crate::domain::name::TaskName;
+use crate::domain::policy::Policy;
 use crate::domain::record::{Head, Record, Restart};
 use crate::domain::status::TaskStatus;
 use crate::domain::time::Timestamp;
@@ -81,6 +82,9 @@ pub struct Overview {
     /// Why changes in it are found late, if they are. The worker does not know; who watches says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watch_degraded: Option<String>,
+    /// What its operator lets manifests ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// Manifest files that are there.
     pub files: usize,
     /// Every problem in them.
@@ -245,6 +249,7 @@ impl<R: Runtime> Worker<R> {
             source: self.setting.maker.source.clone(),
             source_unavailable: self.desired.unavailable.clone(),
             watch_degraded: None,
+            policy: Some(self.setting.policy.clone()),
             files: self.files(),
             problems: self.problems(),
             others: self.desired.others.clone(),
