@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod ask;
+mod doctor;
 mod news;
 mod steer;
 mod top;
@@ -18,6 +19,7 @@ pub use ask::{
     Approval, Approve, Completion, Describe, Explain, Get, ListFormat, Logs, Man, Status,
     TextFormat, Version,
 };
+pub use doctor::Doctor;
 pub use news::{EventFormat, Events, Wait, WaitFor, Why};
 pub use steer::{Exec, Restart, Resume, Suspend};
 pub use top::{SortBy, Top};
@@ -168,6 +170,8 @@ pub enum Command {
     Exec(Exec),
     /// Tell whether all is well: the daemon, its engine, its files, its tasks
     Status(Status),
+    /// Tell whether all is there that a daemon needs, and what may be in its way
+    Doctor(Doctor),
     /// Allow what the daemon held back
     Approve(Approve),
     /// Tell what a field of a manifest means, and what may stand there

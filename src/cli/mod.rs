@@ -13,6 +13,7 @@ mod complete;
 mod daemon;
 mod delete;
 mod describe;
+mod doctor;
 mod down;
 mod escape;
 mod events;
@@ -136,6 +137,7 @@ fn perform(args: Args) -> anyhow::Result<Exit> {
             Command::Delete(delete) => Box::pin(delete::delete(&common, &delete)).await,
             Command::Exec(args) => Box::pin(exec::exec(&common, &args)).await,
             Command::Logs(logs) => logs::logs(&common, &logs).await,
+            Command::Doctor(doctor) => Box::pin(doctor::doctor(&common, &doctor)).await,
             Command::Status(status) => status::status(&common, &status).await,
             Command::Approve(approve) => approve::approve(&common, &approve).await,
             Command::Version(version) => version::version(&common, &version).await,

@@ -30,10 +30,11 @@ pub fn validate(args: &Validate) -> anyhow::Result<Exit> {
 }
 
 /// What was found.
-struct Report<'a> {
+pub(super) struct Report<'a> {
     files: Vec<&'a str>,
     tasks: Vec<TaskData<'a>>,
-    errors: Vec<Diagnostic>,
+    /// What is wrong.
+    pub(super) errors: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
@@ -62,7 +63,7 @@ struct Data<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(gathered: &'a Gathered) -> Self {
+    pub(super) fn of(gathered: &'a Gathered) -> Self {
         let mut report = Self {
             files: gathered.files.keys().map(String::as_str).collect(),
             tasks: Vec::new(),
@@ -122,7 +123,7 @@ impl<'a> Report<'a> {
     }
 
     /// `3 files, 5 tasks: no problems`.
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let files = counted(self.files.len(), "file");
         if self.files.is_empty() {
             return "there are no manifests (*.yaml, *.yml, *.json) there".to_owned();
@@ -142,6 +143,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// `1 file`, `3 files`.
+pub(super) fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -10,6 +10,7 @@ mod byhand;
 mod contract;
 mod crash;
 mod disk;
+mod doctor;
 mod down;
 mod engine_restart;
 mod examples;

@@ -1,5 +1,6 @@
 //! The command line as a person or a program types it; no engine is needed.
 
+mod doctor;
 mod live;
 mod work;
 
@@ -102,9 +103,10 @@ impl Ran {
 }
 
 const WEB: &str = "apiVersion: evenkeel/v1\nkind: Task\nmetadata: {name: web}\nspec:\n  image: nginx:1.27\n  ports: [{containerPort: 80, hostPort: 8080}]\n";
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "apply",
     "delete",
+    "doctor",
     "events",
     "completion",
     "explain",
