@@ -93,17 +93,17 @@ pub struct Common {
         help_heading = "Common options"
     )]
     pub log_format: LogFormat,
-    /// What is logged: error, warn, info, debug, trace, or a filter such as evenkeel=debug
+    /// What is logged: error, warn, info, debug, trace, off, or a filter such as evenkeel=debug. Left
+    /// out: info, and in a terminal `run` and `sync` show beneath it what is under way
     #[arg(
         long,
         global = true,
         env = "EVENKEEL_LOG",
-        default_value = "info",
         value_name = "FILTER",
         value_parser = super::log::checked,
         help_heading = "Common options"
     )]
-    pub log: String,
+    pub log: Option<String>,
 }
 
 impl Common {

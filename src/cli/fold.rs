@@ -14,6 +14,9 @@ pub type Room = Option<usize>;
 /// No terminal is taken to be narrower.
 const LEAST: usize = 20;
 
+/// What a terminal is taken to have that does not say.
+const USUAL_ROWS: usize = 24;
+
 /// The columns of standard output.
 #[must_use]
 pub fn room() -> Room {
@@ -37,6 +40,13 @@ fn columns(is_terminal: bool, asked: Option<&str>, size: Option<u16>) -> Room {
     let asked = asked.and_then(|text| text.trim().parse().ok()).filter(|width| *width > 0);
     let size = size.map(usize::from).filter(|width| *width > 0);
     asked.or(size).filter(|_| is_terminal).map(|width| width.max(LEAST))
+}
+
+/// The rows of standard error.
+#[must_use]
+pub fn rows_to_talk() -> usize {
+    let rows = tcgetwinsize(stderr()).ok().map(|size| usize::from(size.ws_row));
+    rows.filter(|rows| *rows > 0).unwrap_or(USUAL_ROWS)
 }
 
 /// How many columns a text takes.

@@ -19,6 +19,8 @@ pub struct Following<'a> {
     watching: Watching,
     reading: Reading,
     deadline: Instant,
+    /// How long a turn takes at most, where something is watched that no task tells of.
+    pub glance: Option<Duration>,
     /// How tasks are.
     pub tasks: BTreeMap<TaskName, TaskStatus>,
 }
@@ -46,7 +48,8 @@ impl<'a> Following<'a> {
     ) -> anyhow::Result<Self> {
         let watching = client.watch(only, None).await?;
         let (reading, deadline) = (Reading::of(names), Instant::now() + timeout);
-        let mut begun = Self { client, watching, reading, deadline, tasks: BTreeMap::new() };
+        let (glance, tasks) = (None, BTreeMap::new());
+        let mut begun = Self { client, watching, reading, deadline, glance, tasks };
         begun.sync().await?;
         Ok(begun)
     }
@@ -71,6 +74,7 @@ impl<'a> Following<'a> {
     pub async fn turn(&mut self, names: &BTreeSet<TaskName>) -> anyhow::Result<Turn> {
         let is_read = self.reading.is_done(names);
         let until = if is_read { self.deadline } else { self.deadline.min(self.reading.again) };
+        let until = self.glance.map_or(until, |glance| until.min(Instant::now() + glance));
         match timeout_at(until, self.watching.next()).await {
             Ok(told) => self.take(told?).await,
             Err(_) if Instant::now() < self.deadline => Ok(Turn::Changed),

@@ -1,5 +1,7 @@
 //! How a task is, in a word and in a sentence.
 
+use std::collections::BTreeMap;
+
 use super::pick::short;
 use crate::domain::engine::EngineChange;
 use crate::domain::status::{ConditionType, Phase, TaskStatus, Truth};
@@ -55,6 +57,14 @@ pub fn held(held: &Held) -> &str {
 pub fn suspended(task: &TaskStatus, again: impl Fn(&str) -> String) -> Option<String> {
     let undo = again(&format!("resume {}", short(&task.name)));
     task.suspended.as_ref().map(|it| format!("suspended {it}; undo with: {undo}"))
+}
+
+/// How many tasks are in each phase: `1 Completed, 4 Running`.
+#[must_use]
+pub fn counts(phases: &BTreeMap<Phase, usize>) -> String {
+    let each: Vec<String> =
+        phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
+    each.join(", ")
 }
 
 /// The phase, and what is wrong with it or holds it: `Running`, `Pending(CrashLoop)`,

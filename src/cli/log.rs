@@ -35,7 +35,7 @@ pub fn checked(filter: &str) -> Result<String, String> {
 pub fn start(args: &Args) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .parse_lossy(&args.common.log);
+        .parse_lossy(args.common.log.as_deref().unwrap_or_default());
     let filter = quiet(filter);
     let registry = tracing_subscriber::registry().with(filter);
     match args.common.log_format {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
-use super::{Exit, escape, fold};
+use super::{Exit, escape, fold, screen};
 
 /// Writes a line of data. A reader that has gone away is no matter.
 ///
@@ -52,8 +52,7 @@ pub fn say(text: &str) {
 
 /// Shows something to a person that is laid out already.
 pub fn show(text: &str) {
-    // Where nobody listens there is nobody to tell so.
-    let _closed = writeln!(anstream::stderr().lock(), "{text}");
+    screen::line(text);
 }
 
 /// Prints an error and what lies beneath it.

@@ -16,8 +16,7 @@ use tracing::{error, info, warn};
 use super::args::{Common, Run};
 use super::daemon::{Held, Purpose};
 use super::signals::Signals;
-use super::status;
-use super::{Exit, daemon, out};
+use super::{Exit, daemon, live, out, status};
 use crate::api;
 use crate::api::measure::Measures;
 use crate::api::server::{self, Bound, Sources};
@@ -72,7 +71,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
     let (health_in, health) = watch::channel(WatchHealth::default());
     let watching =
         source::watch(watched, daemon::reader(&dir, &policy), snapshot_in, health_in, stop.clone());
-    let commands_watchdog = commands_in.clone();
+    let (commands_watchdog, commands_live) = (commands_in.clone(), commands_in.clone());
     let measures =
         Measures::new(Arc::clone(&ready.metrics), ready.worker.usages(), &state_dir, &dir);
     let (db, health_told) = (ready.db.clone(), health.clone());
@@ -99,11 +98,19 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
             stop_on(&mut signals, &stop),
             tell_health(health, &stop),
             feed_watchdog(commands_watchdog, &stop),
+            live::watch(common, commands_live, &stop).map(Ok),
         )
     };
     let ended = Box::pin(all).await;
     stop.cancel();
     let (ended, ..) = ended?;
+    tell_end(ended)?;
+    let _gone = std::fs::remove_file(api::socket(&state_dir));
+    Ok(Exit::Ok)
+}
+
+/// How the worker ended.
+fn tell_end(ended: Ended) -> anyhow::Result<()> {
     match ended {
         Ended::Broken => {
             bail!("a part of the worker ended unasked; the log says which. Containers run on")
@@ -112,8 +119,7 @@ pub async fn run(common: &Common, args: &Run) -> anyhow::Result<Exit> {
         Ended::Short => info!("`evenkeel down` asked for it: all that could be is removed; ended"),
         Ended::Stopped | Ended::Deadline => info!("stopped"),
     }
-    let _gone = std::fs::remove_file(api::socket(&state_dir));
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// Takes what only one may have, and listens at the socket. While the disk is full or read-only it

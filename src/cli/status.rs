@@ -116,9 +116,7 @@ fn facts(worker: &Overview, phases: &BTreeMap<Phase, usize>, now: Timestamp, roo
     };
     fact("engine", &engine);
     let total: usize = phases.values().sum();
-    let each: Vec<String> =
-        phases.iter().map(|(phase, count)| format!("{count} {phase}")).collect();
-    let each = if each.is_empty() { "none".to_owned() } else { each.join(", ") };
+    let each = if phases.is_empty() { "none".to_owned() } else { health::counts(phases) };
     fact("tasks", &if phases.len() > 1 { format!("{total}: {each}") } else { each });
     text
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, Sync};
 use super::asked::Asked;
 use super::signals::Signals;
-use super::{Exit, daemon, out};
+use super::{Exit, daemon, live, out};
 use crate::api::client::Client;
 use crate::domain::name::TaskName;
 use crate::domain::source::Snapshot;
@@ -50,19 +50,25 @@ pub async fn sync(common: &Common, args: &Sync) -> anyhow::Result<Exit> {
     }
     let (outcome, is_kept) = if let Some(overview) = overview {
         out::say(&format!("a daemon (pid {}) does it; waiting for it", overview.pid));
-        (through_daemon::wait(&client, &overview, &snapshot, args.timeout).await?, true)
+        let wait = through_daemon::wait(common, &client, (&overview, &snapshot), args.timeout);
+        (wait.await?, true)
     } else {
         let (snapshot_in, snapshot_out) = daemon::snapshots();
         let held = daemon::hold(common, &purpose).await?;
         let ready = daemon::ready(common, purpose, (snapshot_out, host_paths), held)?;
         let snapshot = Arc::new(snapshot);
         snapshot_in.send_replace(Arc::clone(&snapshot));
-        let (_questions, commands) = mpsc::channel(1);
+        let (questions, commands) = mpsc::channel(1);
         let (signals, stop) = (Signals::listen()?, CancellationToken::new());
         let running = ready.worker.run(Inputs { commands, stop: stop.clone() });
+        let shown = async {
+            live::watch(common, questions, &stop).await;
+            std::future::pending::<Infallible>().await
+        };
         let left = tokio::select! {
             left = Box::pin(running) => left,
-            never = stop_on(signals, stop) => match never {},
+            never = stop_on(signals, &stop) => match never {},
+            never = shown => match never {},
         };
         let ended = match left.ended {
             Ended::Reached => Exit::Ok,
@@ -89,7 +95,7 @@ fn not_begun(asked: &Asked<'_>, tasks: &[TaskStatus]) -> BTreeSet<TaskName> {
 }
 
 /// Tells the worker to stop at the first signal; never ends.
-async fn stop_on(mut signals: Signals, stop: CancellationToken) -> Infallible {
+async fn stop_on(mut signals: Signals, stop: &CancellationToken) -> Infallible {
     signals.next().await;
     stop.cancel();
     // The worker ends what it has begun.

@@ -20,6 +20,7 @@ mod exposition;
 mod files;
 mod house;
 mod idle;
+mod live;
 mod on_docker;
 mod poller;
 mod probes;
@@ -27,6 +28,8 @@ mod proxy;
 mod registry;
 mod scrape;
 mod settings;
+#[path = "../it/terminal.rs"]
+mod terminal;
 mod updates;
 mod watches;
 mod work;

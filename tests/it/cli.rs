@@ -2,6 +2,7 @@
 
 mod doctor;
 mod live;
+mod screen;
 mod work;
 
 use std::fs;
@@ -33,6 +34,8 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::terminal;
 
 /// The program in a directory of its own, where there is neither engine nor daemon.
 struct Shell {
@@ -730,20 +733,9 @@ async fn a_daemon_must_hand_out_kept_logs() {
 
 /// What a command writes to a terminal of so many columns, without its colours.
 fn in_terminal(shell: &Shell, columns: usize, args: &[&str], asked: Option<usize>) -> Vec<String> {
-    let command = shell.command(args);
-    let mut terminal = Command::new("script");
-    let program = command.get_program().to_str().unwrap();
-    let typed = format!("stty cols {columns}; {program} {}", args.join(" "));
-    terminal.args(["-qec", &typed, "/dev/null"]).env_remove("COLUMNS");
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => terminal.env(name, value),
-            None => terminal.env_remove(name),
-        };
-    }
-    terminal.envs(asked.map(|asked| ("COLUMNS", asked.to_string())));
-    let output = terminal.current_dir(shell.path()).stdin(Stdio::null()).output();
-    let text = String::from_utf8(output.expect("`script` makes terminals").stdout).unwrap();
+    let mut command = shell.command(args);
+    command.envs(asked.map(|asked| ("COLUMNS", asked.to_string())));
+    let text = terminal::written(&command, (24, u16::try_from(columns).unwrap()));
     text.lines().map(|line| plain(line.trim_end_matches('\r'))).collect()
 }
 

@@ -13,5 +13,6 @@ mod queue;
 mod reasons;
 mod schema;
 mod simulated;
+mod terminal;
 mod watch;
 mod worker;
